@@ -1,0 +1,18 @@
+//! What the cluster says: slim Kubernetes objects and the stream of changes to them.
+//!
+//! Every source (manifest files, an API server, a last-known-good state) speaks in the same
+//! [`Change`]s, so that nothing behind this room can tell them apart.
+#![forbid(unsafe_code)]
+
+mod address;
+pub mod manifest;
+mod object;
+mod selector;
+
+pub use address::{AddressError, canonical_label, parse_address};
+pub use object::{
+    AddressFamily, Change, ClusterIps, Endpoint, EndpointPort, EndpointSlice, Endpoints, Kind,
+    KindSet, ManagedBy, Meta, Namespace, Object, ObjectKey, Pod, Protocol, Service, ServicePort,
+    SliceAddresses, Subset,
+};
+pub use selector::{LabelSelector, SelectorError};

@@ -1,0 +1,10 @@
+//! An authoritative DNS server for the Kubernetes cluster domain.
+//!
+//! Data moves in one direction: [`cluster`] says what there is, [`zone`] says what each name
+//! answers, [`serve`] carries answers over sockets. `ARCHITECTURE.md` draws the whole house.
+
+pub mod cluster;
+pub mod config;
+pub mod name;
+pub mod serve;
+pub mod zone;
