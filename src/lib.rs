@@ -3,8 +3,10 @@
 //! Data moves in one direction: [`cluster`] says what there is, [`zone`] says what each name
 //! answers, [`serve`] carries answers over sockets. `ARCHITECTURE.md` draws the whole house.
 
+pub mod answer;
 pub mod cluster;
 pub mod config;
 pub mod name;
+pub mod registry;
 pub mod serve;
 pub mod zone;

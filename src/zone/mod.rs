@@ -1,8 +1,22 @@
-//! What each name answers.
+//! What each name answers: schema.md as pure functions, and the immutable view that holds the
+//! results wire-ready.
+//!
+//! The publisher's thread runs [`compile()`] and [`View::with`]; query threads only read.
 #![forbid(unsafe_code)]
 
+mod choice;
+mod compile;
+mod endpoints;
+pub mod record;
+pub mod reverse;
 mod spec;
+pub mod table;
+mod view;
 
+pub use choice::{Choice, PortMismatch};
+pub use compile::{Claim, Compiled, claims, compile};
+pub use endpoints::{Drop, Inputs};
 pub use spec::{
     DEFAULT_TTL, Fallthrough, MAX_TTL, NamespaceFilter, Pods, Selectorless, Spec, Zone, ZoneKind,
 };
+pub use view::{Delta, Falls, View, ViewZone};

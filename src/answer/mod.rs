@@ -1,0 +1,237 @@
+//! Query octets in, response octets out: one pure function over a view.
+//!
+//! No socket, no clock, no lock, no allocation on the way to any answer from the view. What cannot
+//! be finished alone, a foreign name or an alias that leads outside, is returned as a typed
+//! [`Outcome`] for the caller to await. Query threads run it, and so does everything else that
+//! wants an answer.
+#![forbid(unsafe_code)]
+
+mod alias;
+mod cause;
+mod query;
+mod reply;
+mod resolve;
+mod splice;
+mod write;
+
+pub use cause::{Cause, Failure};
+pub use query::{Asked, Edns, Query, Rcode, Reject};
+pub use resolve::{Located, locate};
+
+use crate::zone::record::QNAME_POINTER;
+use crate::zone::{View, ZoneKind};
+use alias::Outside;
+use reply::{Reply, Section};
+use resolve::Node;
+use write::{Writer, rtype};
+
+/// The UDP payload that every asker takes, in octets (RFC 1035, section 4.2.1).
+pub const UDP_LEAST: u16 = 512;
+/// The UDP payload that is sent and advertised where the configuration says nothing, in octets:
+/// small enough never to be fragmented (RFC 9715).
+pub const UDP_DEFAULT: u16 = 1_232;
+/// The largest UDP payload that a configuration can ask for, in octets.
+pub const UDP_MOST: u16 = 4_096;
+/// The largest message on a stream, in octets (RFC 1035, section 4.2.2).
+pub const STREAM_MOST: usize = 65_535;
+
+/// What of the configuration shapes every answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// The largest response over UDP with EDNS, in octets.
+    pub payload: u16,
+    /// Names outside our zones can be asked for: recursion is available.
+    pub upstream: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { payload: UDP_DEFAULT, upstream: false }
+    }
+}
+
+/// How a message travels.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// One datagram a message.
+    Udp,
+    /// A stream of messages, each behind its length (RFC 1035, section 4.2.2).
+    Stream,
+}
+
+/// What became of a query.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The response stands in the buffer.
+    Reply {
+        /// Its length in octets.
+        len: usize,
+        /// Its response code.
+        rcode: Rcode,
+        /// Why it is what it is.
+        cause: Cause,
+    },
+    /// Nothing may be sent back.
+    Silence,
+    /// The name is for an upstream to answer.
+    Forward,
+    /// The name is an alias that leads to a name for an upstream to answer. The query to ask stands
+    /// in the buffer, so many octets long; [`chased`] makes the response of what is said to it.
+    Chase(usize),
+}
+
+/// What a query is answered from, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Desk<'d> {
+    /// The cluster's names, if this part of the name space has any.
+    pub view: Option<&'d View>,
+    /// What shapes every answer.
+    pub settings: &'d Settings,
+    /// How the query came and the response goes.
+    pub transport: Transport,
+    /// Turns sets of addresses: any number that is another one the next time.
+    pub rotation: u32,
+}
+
+/// Answers `message` into `out`, which holds at least [`UDP_MOST`] octets for UDP and
+/// [`STREAM_MOST`] for a stream. `query` is room to read it into, used again and again.
+#[inline]
+pub fn answer(desk: &Desk<'_>, message: &[u8], query: &mut Query, out: &mut [u8]) -> Outcome {
+    match query.read(message) {
+        Ok(()) => respond(desk, message, query, out),
+        Err(Reject::Silence) => Outcome::Silence,
+        Err(Reject::Rcode(rcode)) => error(desk, message, query, rcode, Cause::Malformed, out),
+    }
+}
+
+/// Answers a query that has been read from `message`.
+#[inline]
+pub fn respond(desk: &Desk<'_>, message: &[u8], query: &Query, out: &mut [u8]) -> Outcome {
+    let outside = if desk.settings.upstream && query.recursion_desired() {
+        Outside::Ask
+    } else {
+        Outside::Bare
+    };
+    respond_with(desk, message, query, outside, out)
+}
+
+/// Makes the response to a query whose answer was [`Outcome::Chase`] of what an upstream said to
+/// the question that came with it.
+pub fn chased(
+    desk: &Desk<'_>,
+    message: &[u8],
+    query: &mut Query,
+    told: Result<&[u8], Failure>,
+    out: &mut [u8],
+) -> Outcome {
+    match query.read(message) {
+        Ok(()) => {
+            let outside = told.map_or_else(Outside::Failed, Outside::Told);
+            respond_with(desk, message, query, outside, out)
+        }
+        Err(_) => Outcome::Silence,
+    }
+}
+
+/// A response that holds nothing but a code, such as SERVFAIL where an upstream failed.
+pub fn error(
+    desk: &Desk<'_>,
+    message: &[u8],
+    query: &Query,
+    rcode: Rcode,
+    cause: Cause,
+    out: &mut [u8],
+) -> Outcome {
+    let reply = Reply::new(out, message, query, limit(desk, query));
+    Outcome::Reply { len: reply.finish(query, rcode, false, desk.settings), rcode, cause }
+}
+
+#[inline]
+fn respond_with(
+    desk: &Desk<'_>,
+    message: &[u8],
+    query: &Query,
+    outside: Outside<'_>,
+    out: &mut [u8],
+) -> Outcome {
+    let settings = desk.settings;
+    let served = !matches!(query.qtype, rtype::IXFR | rtype::AXFR | rtype::MAILA | rtype::MAILB);
+    if query.qclass != CLASS_IN || !served {
+        return error(desk, message, query, Rcode::Refused, Cause::NotServed, out);
+    }
+    let located = desk.view.and_then(|view| Some((view, locate(view, &query.asked)?)));
+    let Some((view, located)) = located else {
+        if settings.upstream {
+            return Outcome::Forward;
+        }
+        return error(desk, message, query, Rcode::Refused, Cause::NotOurs, out);
+    };
+    let node = located.resolve(view, &query.asked);
+    let goes_on = match node {
+        Node::Missing(_) => true,
+        // Of a reverse zone that falls through, only the known addresses are ours.
+        Node::Empty | Node::Apex => located.zone.zone.kind != ZoneKind::Forward,
+        _ => false,
+    };
+    if goes_on && settings.upstream && located.falls(&query.asked) {
+        return Outcome::Forward;
+    }
+    let mut reply = Reply::new(out, message, query, limit(desk, query));
+    let (rcode, cause) = match node {
+        Node::Alias(alias) => {
+            return alias::answer(view, settings, query, reply, alias, desk.rotation, outside);
+        }
+        Node::Waiting(kinds) => (Rcode::ServFail, Cause::Waiting(kinds)),
+        Node::Missing(cause) => (Rcode::NxDomain, refined(view, query, &located, cause)),
+        Node::Front(record) => {
+            let choice = record.choice().filter(|choice| *choice != crate::zone::Choice::Direct);
+            (Rcode::NoError, choice.map_or(Cause::Plain, Cause::Chosen))
+        }
+        _ => (Rcode::NoError, Cause::Plain),
+    };
+    if rcode != Rcode::ServFail {
+        let end = query::HEADER + query.asked.name().len();
+        let mut writer = Writer {
+            reply: &mut reply,
+            view,
+            zone: located.zone,
+            asked: &query.asked,
+            depth: located.depth,
+            owner: QNAME_POINTER,
+            original: message.get(query::HEADER..end),
+            rotation: desk.rotation,
+        };
+        writer.node(&node, query.qtype);
+        if writer.reply.answers() == 0 && !writer.reply.truncated {
+            writer.reply.section(Section::Authority);
+            writer.soa();
+        }
+    }
+    Outcome::Reply { len: reply.finish(query, rcode, true, settings), rcode, cause }
+}
+
+/// The class IN.
+const CLASS_IN: u16 = 1;
+
+/// Tells a missing namespace from a missing Service, for askers who can be told.
+#[inline]
+fn refined(view: &View, query: &Query, located: &Located<'_>, cause: Cause) -> Cause {
+    if cause != Cause::NoService || query.edns.is_none() {
+        return cause;
+    }
+    let namespace =
+        query.asked.slice(located.depth.saturating_sub(2), located.depth.saturating_sub(1));
+    if view.has_namespace(namespace) { cause } else { Cause::NoNamespace }
+}
+
+/// How long a response may be.
+#[inline]
+fn limit(desk: &Desk<'_>, query: &Query) -> usize {
+    match (desk.transport, query.edns) {
+        (Transport::Stream, _) => STREAM_MOST,
+        (Transport::Udp, None) => usize::from(UDP_LEAST),
+        (Transport::Udp, Some(edns)) => {
+            usize::from(edns.payload.min(desk.settings.payload).max(UDP_LEAST))
+        }
+    }
+}

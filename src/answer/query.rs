@@ -1,0 +1,278 @@
+//! Reads a datagram as a query (RFC 1035, section 4.1; RFC 6891, section 6.1).
+//!
+//! Runs on the query threads for whatever anybody sends: it looks at no octet twice, allocates
+//! nothing, and cannot be made to panic.
+
+use crate::name::{MAX_LABEL, MAX_NAME};
+
+/// Octets of a message's header.
+pub(super) const HEADER: usize = 12;
+/// The most labels that a name of 255 octets can have, the root not counted.
+const MAX_LABELS: usize = MAX_NAME / 2;
+/// The type OPT.
+const OPT: u16 = 41;
+
+/// Response codes (RFC 1035, section 4.1.1; RFC 6895, section 2.3).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[repr(u8)]
+pub enum Rcode {
+    /// `NOERROR`.
+    #[default]
+    NoError = 0,
+    /// `FORMERR`.
+    FormErr = 1,
+    /// `SERVFAIL`.
+    ServFail = 2,
+    /// `NXDOMAIN`.
+    NxDomain = 3,
+    /// `NOTIMP`.
+    NotImp = 4,
+    /// `REFUSED`.
+    Refused = 5,
+    /// `BADVERS`, which needs an OPT record.
+    BadVers = 16,
+}
+
+/// Why a datagram is not a query that could be answered from data.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reject {
+    /// Shorter than a header, or a response: not to be answered at all.
+    Silence,
+    /// To be answered with this code. Whether the question could be read, and so is echoed, the
+    /// query says.
+    Rcode(Rcode),
+}
+
+/// What an OPT record asks for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Edns {
+    /// The largest response over UDP that the asker takes, in octets.
+    pub payload: u16,
+    /// The DO bit.
+    pub dnssec_ok: bool,
+}
+
+/// A query as it was read. Meant to be used again for the next one, since its buffers are large.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// The first four octets of the message: ID and flags.
+    pub(super) id: [u8; 2],
+    pub(super) flags: [u8; 2],
+    /// Where the question ends in the message; 12 where none could be read.
+    pub(super) question_end: usize,
+    /// The asked type.
+    pub(super) qtype: u16,
+    /// The asked class.
+    pub(super) qclass: u16,
+    /// The OPT record, if there is one.
+    pub(super) edns: Option<Edns>,
+    /// The asked name.
+    pub(super) asked: Asked,
+}
+
+/// A name taken apart: lower case, wire form, with the places of its labels.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    name: [u8; MAX_NAME + 1],
+    name_len: usize,
+    /// Where each label begins in the name.
+    starts: [u8; MAX_LABELS + 1],
+    labels: usize,
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self {
+            id: [0; 2],
+            flags: [0; 2],
+            question_end: HEADER,
+            qtype: 0,
+            qclass: 0,
+            edns: None,
+            asked: Asked::default(),
+        }
+    }
+}
+
+impl Default for Asked {
+    /// The root.
+    fn default() -> Self {
+        Self { name: [0; MAX_NAME + 1], name_len: 1, starts: [0; MAX_LABELS + 1], labels: 0 }
+    }
+}
+
+impl Query {
+    /// Reads `message`. Whatever it returns, what could be read stands in the query.
+    pub fn read(&mut self, message: &[u8]) -> Result<(), Reject> {
+        self.question_end = HEADER;
+        self.edns = None;
+        let Some(header) = message.first_chunk::<HEADER>() else { return Err(Reject::Silence) };
+        self.id = [header[0], header[1]];
+        self.flags = [header[2], header[3]];
+        if header[2] & 0x80 != 0 {
+            return Err(Reject::Silence);
+        }
+        let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let read = if count(4) == 1 {
+            self.read_question(message)
+                .and_then(|()| self.read_records(message, count(6), count(8), count(10)))
+        } else {
+            None
+        };
+        // An unknown opcode is judged before the form of what it came with.
+        if header[2] & 0x78 != 0 {
+            return Err(Reject::Rcode(Rcode::NotImp));
+        }
+        read.unwrap_or(Err(Reject::Rcode(Rcode::FormErr)))
+    }
+
+    fn read_question(&mut self, message: &[u8]) -> Option<()> {
+        let at = HEADER + self.asked.read(message.get(HEADER..)?)?;
+        let rest = message.get(at..)?.first_chunk::<4>()?;
+        self.qtype = u16::from_be_bytes([rest[0], rest[1]]);
+        self.qclass = u16::from_be_bytes([rest[2], rest[3]]);
+        self.question_end = at + 4;
+        Some(())
+    }
+
+    /// Walks what stands behind the question for the OPT record. `None` is a malformed message.
+    fn read_records(
+        &mut self,
+        message: &[u8],
+        answers: u16,
+        authorities: u16,
+        additionals: u16,
+    ) -> Option<Result<(), Reject>> {
+        let mut version = 0;
+        let mut at = self.question_end;
+        let others = u32::from(answers) + u32::from(authorities);
+        for index in 0..others + u32::from(additionals) {
+            let root = message.get(at) == Some(&0);
+            at = skip_name(message, at)?;
+            let fixed = message.get(at..)?.first_chunk::<10>()?;
+            let length = usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
+            let data = message.get(at + 10..at + 10 + length)?;
+            at += 10 + length;
+            if u16::from_be_bytes([fixed[0], fixed[1]]) != OPT {
+                continue;
+            }
+            if !root || self.edns.is_some() || index < others {
+                self.edns = None;
+                return None;
+            }
+            whole_options(data)?;
+            version = fixed[5];
+            self.edns = Some(Edns {
+                payload: u16::from_be_bytes([fixed[2], fixed[3]]),
+                dnssec_ok: fixed[6] & 0x80 != 0,
+            });
+        }
+        if version > 0 {
+            return Some(Err(Reject::Rcode(Rcode::BadVers)));
+        }
+        Some(Ok(()))
+    }
+
+    /// The asked name.
+    #[inline]
+    pub fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
+    /// The asked type.
+    pub fn qtype(&self) -> u16 {
+        self.qtype
+    }
+
+    /// Whether the asker wants recursion.
+    pub(super) fn recursion_desired(&self) -> bool {
+        self.flags[0] & 1 != 0
+    }
+}
+
+impl Asked {
+    /// Takes apart the name at the beginning of `octets` and returns its length. `None` where no
+    /// whole, uncompressed name stands there; then nothing has changed that matters.
+    pub(super) fn read(&mut self, octets: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        let mut labels = 0;
+        loop {
+            let len = *octets.get(at)?;
+            if len == 0 {
+                break;
+            }
+            // A compressed name in a question could only point into the header.
+            if usize::from(len) > MAX_LABEL || at + usize::from(len) + 2 > MAX_NAME {
+                return None;
+            }
+            *self.starts.get_mut(labels)? = u8::try_from(at).ok()?;
+            labels += 1;
+            at += 1 + usize::from(len);
+        }
+        let wire = octets.get(..=at)?;
+        let lower = self.name.get_mut(..wire.len())?;
+        lower.copy_from_slice(wire);
+        // Lengths are below 64, so folding the case of every octet leaves them alone.
+        lower.make_ascii_lowercase();
+        self.name_len = wire.len();
+        self.labels = labels;
+        Some(wire.len())
+    }
+
+    /// The name in lower case, wire form.
+    #[inline]
+    pub fn name(&self) -> &[u8] {
+        self.name.get(..self.name_len).unwrap_or(&[0])
+    }
+
+    /// How many labels the name has, the root not counted.
+    #[inline]
+    pub fn labels(&self) -> usize {
+        self.labels
+    }
+
+    /// Where the label `index`, counted from the left, begins; the root's place for the one behind
+    /// the last.
+    #[inline]
+    pub(super) fn start(&self, index: usize) -> usize {
+        if index < self.labels {
+            self.starts.get(index).map_or(0, |start| usize::from(*start))
+        } else {
+            self.name_len - 1
+        }
+    }
+
+    /// The labels from `from` up to but not including `to`, in wire form.
+    #[inline]
+    pub(super) fn slice(&self, from: usize, to: usize) -> &[u8] {
+        self.name.get(self.start(from)..self.start(to)).unwrap_or(&[])
+    }
+
+    /// One label without its length.
+    #[inline]
+    pub(super) fn label(&self, index: usize) -> &[u8] {
+        self.slice(index, index + 1).get(1..).unwrap_or(&[])
+    }
+}
+
+/// Where a name that begins at `at` ends. Pointers are not followed.
+fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let len = *message.get(at)?;
+        match len {
+            0 => return Some(at + 1),
+            1..=63 => at += 1 + usize::from(len),
+            192..=255 => return message.get(at + 1).map(|_| at + 2),
+            _ => return None,
+        }
+    }
+}
+
+/// Walks an OPT record's data. `None` where they are not whole options.
+fn whole_options(mut data: &[u8]) -> Option<()> {
+    while !data.is_empty() {
+        let (head, rest) = data.split_first_chunk::<4>()?;
+        data = rest.get(usize::from(u16::from_be_bytes([head[2], head[3]]))..)?;
+    }
+    Some(())
+}

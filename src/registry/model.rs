@@ -1,0 +1,98 @@
+//! The write model: every object that counts, where the publisher finds it.
+//!
+//! Sharded maps, since each kind has a source thread of its own. No query ever reads them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
+
+use dashmap::DashMap;
+use smallvec::SmallVec;
+
+use crate::cluster::{EndpointSlice, Endpoints, Kind, KindSet, ObjectKey, Service};
+
+/// Which full list an object was last seen in. A list's end sweeps away what bears an older mark.
+pub(super) type Mark = u32;
+
+/// All that is known.
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    /// Everything that says something about one Service, whether that exists or not.
+    pub(super) services: DashMap<ObjectKey, Joint>,
+    /// Slices by their own key: the Service's name each was last filed under.
+    pub(super) slices: DashMap<ObjectKey, (Option<Box<str>>, Mark)>,
+    /// Namespaces by name.
+    pub(super) namespaces: DashMap<Box<str>, NamespaceState>,
+    /// Pods by key.
+    pub(super) pods: DashMap<ObjectKey, (SmallVec<[IpAddr; 2]>, Mark)>,
+    /// How many live pods of a namespace have an address.
+    pub(super) pod_addresses: DashMap<(Box<str>, IpAddr), u32>,
+}
+
+/// A Service and its endpoints, joined in any order of arrival.
+#[derive(Debug, Default)]
+pub(super) struct Joint {
+    pub(super) service: Option<(Service, Mark)>,
+    /// Sorted by name, so that their order of arrival leaves no trace.
+    pub(super) slices: Vec<EndpointSlice>,
+    pub(super) endpoints: Option<(Endpoints, Mark)>,
+}
+
+impl Joint {
+    pub(super) fn is_empty(&self) -> bool {
+        self.service.is_none() && self.slices.is_empty() && self.endpoints.is_none()
+    }
+}
+
+/// A namespace.
+#[derive(Debug, Default)]
+pub(super) struct NamespaceState {
+    /// The mark of its Namespace object, if that exists and the filter lets it through.
+    pub(super) exposed: Option<Mark>,
+    /// The names of what is filed under it in `services`.
+    pub(super) members: HashSet<Box<str>>,
+}
+
+/// Something that must be looked at again before the next view.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(super) enum Dirty {
+    Namespace(Box<str>),
+    Service(ObjectKey),
+    Pod(Box<str>, IpAddr),
+}
+
+/// What the publisher has still to look at, and the lists under way.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    pub(super) dirty: HashSet<Dirty>,
+    pub(super) lists: BTreeMap<Kind, List>,
+    pub(super) listed: KindSet,
+}
+
+/// The lists of one kind.
+#[derive(Debug, Default)]
+pub(super) struct List {
+    /// The mark of what the list under way, or the last one, has named.
+    pub(super) mark: Mark,
+    pub(super) under_way: bool,
+    /// What it has touched: not to be looked at before it is complete, unless it is the first.
+    pub(super) held: HashSet<Dirty>,
+}
+
+impl Pending {
+    /// Takes what may be published now.
+    pub(super) fn take(&mut self) -> Vec<Dirty> {
+        let listed = self.listed;
+        let lists = &mut self.lists;
+        for (kind, list) in lists.iter_mut() {
+            if list.under_way && !listed.has(*kind) {
+                // Nothing hangs on a kind's first list but what waits for it anyway.
+                self.dirty.extend(list.held.drain());
+            }
+        }
+        let held =
+            |dirty: &Dirty| lists.values().any(|list| list.under_way && list.held.contains(dirty));
+        let (later, now): (Vec<_>, Vec<_>) = self.dirty.drain().partition(|dirty| held(dirty));
+        self.dirty.extend(later);
+        now
+    }
+}

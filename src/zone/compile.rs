@@ -1,0 +1,140 @@
+//! From objects to records: schema.md, sections 2 to 4 and 6, as pure functions.
+//!
+//! Runs on the publisher's thread, for each Service that something has happened to.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::choice::{self, Choice};
+use super::endpoints::{self, Drop, Inputs, Joined};
+use super::record::{Draft, FrontKind, Record, Unusable, address_in};
+use super::spec::Spec;
+use crate::cluster::{AddressFamily, ClusterIps, Service, parse_address};
+use crate::name::Name;
+
+/// What became of one Service.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Compiled {
+    /// Its octets in the view ([`Record`] reads them).
+    pub record: Vec<u8>,
+    /// Endpoint addresses that are not published, by reason.
+    pub dropped: BTreeMap<Drop, u32>,
+}
+
+/// Makes the record of a Service whose namespace is exposed.
+pub fn compile(inputs: &Inputs<'_>, spec: &Spec) -> Compiled {
+    let service = inputs.service;
+    if let Some(target) = &service.external_name {
+        return Compiled { record: alias(target, spec), dropped: BTreeMap::new() };
+    }
+    let joined = endpoints::join(inputs, spec);
+    let record = addressed(service, &joined, spec);
+    Compiled { record, dropped: joined.dropped }
+}
+
+fn addressed(service: &Service, joined: &Joined, spec: &Spec) -> Vec<u8> {
+    let selectorless = !service.has_selector;
+    let all = || joined.addresses.iter().map(|at| at.0);
+    let mut draft = Draft {
+        kind: FrontKind::Cluster,
+        choice: None,
+        mismatch: None,
+        selectorless,
+        ttl: spec.ttl,
+        front: Vec::new(),
+        target: Vec::new(),
+        unusable: None,
+        ports: &service.ports,
+        cluster_ips: &[],
+        joined,
+    };
+    let ClusterIps::Addresses(cluster_ips) = &service.cluster_ips else {
+        draft.front = all().collect();
+        draft.kind =
+            if draft.front.is_empty() { FrontKind::NoneReady } else { FrontKind::Endpoints };
+        return draft.encode();
+    };
+    draft.cluster_ips = cluster_ips;
+    if spec.ignore_empty_service && joined.ready == 0 && knows_endpoints(service, spec) {
+        draft.kind = FrontKind::Ignored;
+        draft.cluster_ips = &[];
+        return draft.encode();
+    }
+    if selectorless {
+        let (choice, mismatch) = choice::choose(service, joined, spec);
+        (draft.choice, draft.mismatch) = (Some(choice), mismatch);
+    }
+    if draft.choice == Some(Choice::Direct) {
+        let families = choice::families(service);
+        draft.kind = FrontKind::Endpoints;
+        draft.front = all().filter(|ip| families.contains(&AddressFamily::of(*ip))).collect();
+    } else {
+        draft.front = cluster_ips.to_vec();
+    }
+    draft.encode()
+}
+
+/// Whether the configuration lets endpoints of this cluster-IP Service be known, so that their
+/// absence means something.
+fn knows_endpoints(service: &Service, spec: &Spec) -> bool {
+    !(spec.no_endpoints || spec.headless_endpoints_only && service.has_selector)
+}
+
+fn alias(target: &str, spec: &Spec) -> Vec<u8> {
+    let joined = Joined::default();
+    let text = target.strip_suffix('.').unwrap_or(target);
+    let (kind, unusable, target) = match Name::parse(text) {
+        _ if parse_address(text).is_ok() => {
+            (FrontKind::Unusable, Some(Unusable::Address), target.as_bytes().to_vec())
+        }
+        Ok(name) if !name.is_root() => (FrontKind::Alias, None, name.as_wire().to_vec()),
+        _ => (FrontKind::Unusable, Some(Unusable::NotAName), target.as_bytes().to_vec()),
+    };
+    Draft {
+        kind,
+        choice: None,
+        mismatch: None,
+        selectorless: false,
+        ttl: spec.ttl,
+        front: Vec::new(),
+        target,
+        unusable,
+        ports: &[],
+        cluster_ips: &[],
+        joined: &joined,
+    }
+    .encode()
+}
+
+/// An address's way back to a Service.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Claim {
+    /// It is a cluster IP; such claims win over endpoints.
+    pub cluster: bool,
+    /// `S.N` or `H.S.N` in wire form, without what follows.
+    pub name: Box<[u8]>,
+}
+
+/// The claims that a Service with this key (`S.N` in wire form) and record makes: one an address.
+pub fn claims(key: &[u8], record: Option<Record<'_>>) -> BTreeMap<IpAddr, Claim> {
+    let mut claims = BTreeMap::new();
+    let Some(record) = record else { return claims };
+    if let Some(endpoints) = record.endpoints() {
+        for label in endpoints.labels() {
+            for address in label.a().chain(label.aaaa()).filter_map(address_in) {
+                claims.entry(address).or_insert_with(|| Claim {
+                    cluster: false,
+                    name: [&[low8(label.label.len())], label.label, key].concat().into(),
+                });
+            }
+        }
+    }
+    for address in record.cluster_ips() {
+        claims.insert(address, Claim { cluster: true, name: key.into() });
+    }
+    claims
+}
+
+fn low8(len: usize) -> u8 {
+    u8::try_from(len).unwrap_or(u8::MAX)
+}

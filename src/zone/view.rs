@@ -1,0 +1,280 @@
+//! The immutable view that queries are answered from, published whole.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::compile::{Claim, claims};
+use super::record::Record;
+use super::reverse::{address_key, address_of, ancestors, merge_claims, pod_key};
+use super::spec::{Spec, Zone};
+use super::table::{Table, Updates};
+use crate::cluster::{Kind, KindSet};
+use crate::name::Name;
+
+/// The largest TTL of an SOA record, in seconds: how long a denial may be believed.
+const SOA_TTL_MOST: u32 = 300;
+/// SOA timers in seconds: refresh, retry, expire.
+const SOA_TIMERS: [u32; 3] = [7_200, 1_800, 86_400];
+
+/// What every name of one `kubernetes` block answers.
+#[derive(Clone, Debug)]
+pub struct View {
+    spec: Arc<Spec>,
+    zones: Arc<[ViewZone]>,
+    primary: Name,
+    table: Table,
+    serial: u32,
+    waiting: KindSet,
+}
+
+/// A zone with what is made ready once.
+#[derive(Clone, Debug)]
+pub struct ViewZone {
+    /// The zone.
+    pub zone: Zone,
+    /// How many labels its name has.
+    pub labels: usize,
+    /// Names in it that do not exist go on.
+    pub falls: Falls,
+}
+
+/// Which names of a zone go on to what follows when they do not exist.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Falls {
+    /// None.
+    No,
+    /// Every one.
+    All,
+    /// Those at or below one of these.
+    Below(Vec<Name>),
+}
+
+/// What happened to a view's contents, ready to be put in.
+#[derive(Debug, Default)]
+pub struct Delta {
+    /// Exposed namespaces that came (true) or went.
+    pub namespaces: BTreeMap<Box<[u8]>, bool>,
+    /// Services by key (`S.N` in wire form): the new record, or none.
+    pub services: BTreeMap<Box<[u8]>, Option<Vec<u8>>>,
+    /// Addresses of live pods, by namespace label in wire form, that came (true) or went.
+    pub pods: BTreeMap<(Box<[u8]>, IpAddr), bool>,
+}
+
+impl View {
+    /// A view without contents, for which no kind has been listed yet.
+    pub fn empty(spec: Arc<Spec>, seed: u64) -> Self {
+        let waiting = spec.needed_kinds();
+        let zones = sorted_zones(&spec);
+        let forward = spec.zones.iter().find(|zone| !zone.is_reverse());
+        let primary = forward.or(spec.zones.first()).map_or_else(Name::root, |z| z.name.clone());
+        Self { spec, zones, primary, table: Table::new(seed), serial: 0, waiting }
+    }
+
+    /// What the configuration says.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The zones, those with the most labels first.
+    #[inline]
+    pub fn zones(&self) -> &[ViewZone] {
+        &self.zones
+    }
+
+    /// The zone that PTR targets and a reverse zone's own names stand in: the first forward one.
+    pub fn primary_zone(&self) -> &Name {
+        &self.primary
+    }
+
+    /// The serial of every zone's SOA record.
+    pub fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// The TTL of the SOA record, which is how long a denial may be believed (RFC 2308, section 5).
+    pub fn soa_ttl(&self) -> u32 {
+        self.spec.ttl.min(SOA_TTL_MOST)
+    }
+
+    /// The numbers of every SOA record: serial, refresh, retry, expire, minimum.
+    pub fn soa_numbers(&self) -> [u32; 5] {
+        let [refresh, retry, expire] = SOA_TIMERS;
+        [self.serial, refresh, retry, expire, self.spec.ttl]
+    }
+
+    /// The kinds whose first full list is not complete.
+    #[inline]
+    pub fn waiting(&self) -> KindSet {
+        self.waiting
+    }
+
+    /// Names, addresses, namespaces and what each answers.
+    #[inline]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The record of the Service with this key, `S.N` in wire form and lower case.
+    pub fn service(&self, key: &[u8]) -> Option<Record<'_>> {
+        self.table.get(key).and_then(Record::new)
+    }
+
+    /// Whether a namespace, its label in wire form and lower case, exists and is exposed.
+    pub fn has_namespace(&self, label: &[u8]) -> bool {
+        self.table.get(label).is_some()
+    }
+
+    /// Whether a live pod of the namespace has this address.
+    pub fn has_pod(&self, namespace: &[u8], address: IpAddr) -> bool {
+        self.table.get(pod_key(namespace, address).as_slice()).is_some()
+    }
+
+    /// The claims on an address, in the form that [`super::reverse::claims_in`] reads.
+    pub fn claims(&self, address: IpAddr) -> Option<&[u8]> {
+        self.table.get(address_key(address).as_slice())
+    }
+
+    /// The view in which the changes have been made, or none if no query could tell the difference.
+    /// `now` is Unix time in seconds, for the serial.
+    pub fn with(&self, delta: &Delta, waiting: KindSet, now: u32) -> Option<Self> {
+        let updates = self.updates(delta);
+        if updates.is_empty() && waiting == self.waiting {
+            return None;
+        }
+        let table = if updates.is_empty() { self.table.clone() } else { self.table.with(&updates) };
+        let serial = self.serial.saturating_add(1).max(now);
+        Some(Self {
+            spec: Arc::clone(&self.spec),
+            zones: Arc::clone(&self.zones),
+            primary: self.primary.clone(),
+            table,
+            serial,
+            waiting,
+        })
+    }
+
+    /// What differs, in the table's terms.
+    fn updates(&self, delta: &Delta) -> Updates {
+        let mut updates = Updates::new();
+        let mut put = |table: &Table, key: &[u8], body: Option<Vec<u8>>| {
+            if table.get(key) != body.as_deref() {
+                updates.insert(key.into(), body);
+            }
+        };
+        for (label, exists) in &delta.namespaces {
+            put(&self.table, label, exists.then(Vec::new));
+        }
+        for ((label, address), exists) in &delta.pods {
+            put(&self.table, pod_key(label, *address).as_slice(), exists.then(Vec::new));
+        }
+        let mut addresses: BTreeMap<IpAddr, BTreeMap<&[u8], Option<Claim>>> = BTreeMap::new();
+        for (key, body) in &delta.services {
+            let old = self.table.get(key);
+            if old == body.as_deref() {
+                continue;
+            }
+            let before = claims(key, old.and_then(Record::new));
+            let mut after = claims(key, body.as_deref().and_then(Record::new));
+            for (address, claim) in before {
+                let now = after.remove(&address);
+                if now.as_ref() != Some(&claim) {
+                    addresses.entry(address).or_default().insert(key, now);
+                }
+            }
+            for (address, claim) in after {
+                addresses.entry(address).or_default().insert(key, Some(claim));
+            }
+            put(&self.table, key, body.clone());
+        }
+        if !self.zones.iter().any(|zone| zone.zone.is_reverse()) {
+            return updates;
+        }
+        let mut shifts: BTreeMap<Box<[u8]>, i64> = BTreeMap::new();
+        for (address, changes) in &addresses {
+            let key = address_key(*address);
+            let old = self.table.get(key.as_slice());
+            let changes = changes.iter().map(|(key, claim)| (*key, claim.as_ref())).collect();
+            let new = merge_claims(old, &changes);
+            if old.is_some() != new.is_some() {
+                let shift = if new.is_some() { 1 } else { -1 };
+                for ancestor in ancestors(*address) {
+                    *shifts.entry(ancestor.as_slice().into()).or_default() += shift;
+                }
+            }
+            put(&self.table, key.as_slice(), new);
+        }
+        for (key, shift) in &shifts {
+            let old = self.table.get(key).and_then(|body| body.first_chunk::<8>());
+            let count = old.map_or(0, |octets| i64::from_le_bytes(*octets)) + shift;
+            put(&self.table, key, (count > 0).then(|| count.to_le_bytes().to_vec()));
+        }
+        updates
+    }
+
+    /// All addresses that answer PTR queries, sorted.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let mut all: Vec<IpAddr> =
+            self.table.iter().filter_map(|(key, _)| address_of(key)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// The keys of all Services (`S.N` in wire form), sorted by namespace and name.
+    pub fn services(&self) -> Vec<&[u8]> {
+        let of_service = |key: &&[u8]| crate::name::labels(key).count() == 2 && key[0] < 64;
+        let mut all: Vec<&[u8]> = self
+            .table
+            .iter()
+            .map(|(key, _)| key)
+            .filter(|key| !key.is_empty())
+            .filter(of_service)
+            .collect();
+        all.sort_unstable_by_key(|key| {
+            let mut labels = crate::name::labels(key);
+            let name = labels.next();
+            (labels.next(), name)
+        });
+        all
+    }
+}
+
+impl Spec {
+    /// The kinds of object on which some answer hangs.
+    pub fn needed_kinds(&self) -> KindSet {
+        let mut kinds = KindSet::of(&[Kind::Namespace, Kind::Service]);
+        if !self.no_endpoints {
+            kinds.insert(Kind::EndpointSlice);
+            kinds.insert(Kind::Endpoints);
+        }
+        if self.pods == super::spec::Pods::Verified {
+            kinds.insert(Kind::Pod);
+        }
+        kinds
+    }
+}
+
+fn sorted_zones(spec: &Spec) -> Arc<[ViewZone]> {
+    use super::spec::Fallthrough;
+    let mut zones: Vec<ViewZone> = spec
+        .zones
+        .iter()
+        .map(|zone| {
+            let falls = match &spec.fallthrough {
+                Fallthrough::Never => Falls::No,
+                Fallthrough::Always => Falls::All,
+                Fallthrough::Within(names) if names.iter().any(|n| zone.name.is_within(n)) => {
+                    Falls::All
+                }
+                Fallthrough::Within(names) => {
+                    let below: Vec<Name> =
+                        names.iter().filter(|n| n.is_within(&zone.name)).cloned().collect();
+                    if below.is_empty() { Falls::No } else { Falls::Below(below) }
+                }
+            };
+            ViewZone { zone: zone.clone(), labels: zone.name.label_count(), falls }
+        })
+        .collect();
+    zones.sort_by_key(|zone| std::cmp::Reverse(zone.labels));
+    zones.into()
+}
