@@ -49,6 +49,10 @@ fn place(f: &mut impl fmt::Write, file: &str, position: Option<Position>) -> fmt
     }
 }
 
+/// How many faults, and how many remarks, are kept of one file: more than anybody reads, few enough
+/// for a file that is something else altogether.
+const MAX_FINDINGS: usize = 100;
+
 /// Where everything that is found while a file is read comes together.
 #[derive(Debug)]
 pub(super) struct Findings {
@@ -68,6 +72,9 @@ impl Findings {
     }
 
     pub(super) fn error(&mut self, at: impl Into<Option<Position>>, message: impl Into<String>) {
+        if self.errors.len() >= MAX_FINDINGS {
+            return;
+        }
         self.errors.push(ConfigError {
             file: self.file.clone(),
             position: at.into(),
@@ -76,6 +83,9 @@ impl Findings {
     }
 
     pub(super) fn warn(&mut self, at: impl Into<Option<Position>>, message: impl fmt::Display) {
+        if self.warnings.len() >= MAX_FINDINGS {
+            return;
+        }
         let mut text = String::new();
         // Writing into a String cannot fail.
         let _ = place(&mut text, &self.file, at.into());

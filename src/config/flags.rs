@@ -84,7 +84,7 @@ pub(super) struct QuickOptions {
     #[arg(long, value_name = "NAME", value_parser = Zones::parse)]
     pub(super) zone: Vec<Zones>,
     /// The TTL of answers, 0 to 3600 [default: 5]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_TTL)))]
+    #[arg(long, value_name = "SECONDS", value_parser = ttl)]
     pub(super) ttl: Option<u32>,
     /// What a selector-less Service with a cluster IP answers: auto, endpoints or cluster-ip
     /// [default: auto]
@@ -139,6 +139,7 @@ impl QuickOptions {
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Args)]
+#[command(next_help_heading = "Logs")]
 pub struct LogOptions {
     /// Log lines as text or JSON
     #[arg(long = "log-format", value_name = "FORMAT", default_value = "text")]
@@ -216,6 +217,13 @@ fn selectorless(text: &str) -> Result<Selectorless, String> {
 
 fn pods(text: &str) -> Result<Pods, String> {
     Pods::parse(text).ok_or_else(|| "write disabled, insecure or verified".into())
+}
+
+fn ttl(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| *seconds <= MAX_TTL)
+        .ok_or_else(|| format!("write whole seconds from 0 to {MAX_TTL}"))
 }
 
 fn workers(text: &str) -> Result<usize, String> {

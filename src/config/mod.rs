@@ -47,7 +47,7 @@ pub struct Config {
     pub workers: Option<usize>,
     /// How long answers go on after SIGTERM.
     pub lameduck: Duration,
-    /// Where `/health` is served.
+    /// Where `/health` is served; `[::]` here and below stands for every address of both families.
     pub health: Option<SocketAddr>,
     /// Where `/ready` is served.
     pub ready: Option<SocketAddr>,

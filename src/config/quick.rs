@@ -1,5 +1,7 @@
 //! The quick options, read into a [`Config`] of one server block.
 
+use std::collections::HashSet;
+
 use super::flags::QuickOptions;
 use super::value::parse_upstreams;
 use super::{
@@ -51,7 +53,11 @@ pub(super) fn configure(options: QuickOptions) -> Result<Config, String> {
     let listen = if options.listen.is_empty() {
         Listen::everywhere(DNS_PORT)
     } else {
-        options.listen.into_iter().map(Listen::written).collect()
+        let mut seen = HashSet::new();
+        let mut listen = options.listen;
+        // Port 0 is another port each time.
+        listen.retain(|address| address.port() == 0 || seen.insert(*address));
+        listen.into_iter().map(Listen::written).collect()
     };
     let warnings = match forward {
         Some(_) => Vec::new(),

@@ -78,8 +78,12 @@ impl Draft {
         let at = directive.name.at;
         match directive.name.text.as_str() {
             "bind" => {
-                let addresses = plain::bind(directive, around, findings);
-                self.bind.get_or_insert_default().extend(addresses);
+                let bound = self.bind.get_or_insert_default();
+                for address in plain::bind(directive, around, findings) {
+                    if !bound.contains(&address) {
+                        bound.push(address);
+                    }
+                }
             }
             "errors" => {
                 plain::errors(directive, findings);

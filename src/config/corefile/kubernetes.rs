@@ -1,5 +1,6 @@
 //! `kubernetes [ZONES…] { … }`, CoreDNS's options and ours.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::lexer::Token;
@@ -53,13 +54,8 @@ pub(super) fn read(
     if directive.args.is_empty() {
         zones = block_zones;
     }
-    let mut seen = Vec::new();
-    zones.retain(|zone| {
-        !seen.contains(zone) && {
-            seen.push(zone.clone());
-            true
-        }
-    });
+    let mut seen = HashSet::new();
+    zones.retain(|zone| seen.insert(zone.clone()));
     let zones: Vec<Zone> = zones.into_iter().map(Zone::new).collect();
     if !zones.is_empty() && zones.iter().all(Zone::is_reverse) {
         findings.error(

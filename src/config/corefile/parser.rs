@@ -85,6 +85,11 @@ impl<'a> Parser<'a> {
                     self.advance();
                     self.body(Some(token.at), 1);
                 }
+                Kind::Word if token.text == "import" => {
+                    let directive = self.directive(token, 1);
+                    let file = directive.args.first().map_or("", |arg| arg.text.as_str());
+                    self.findings.error(token.at, no_files(file));
+                }
                 Kind::Word => blocks.extend(self.block()),
             }
         }
@@ -224,14 +229,12 @@ impl<'a> Parser<'a> {
             return;
         };
         let Some(snippet) = self.snippets.get(&name.text) else {
-            self.findings.error(
-                name.at,
-                format!(
-                    "no snippet '{0}' stands above; define it as '({0}) {{ … }}' (the import of \
-                     files is not built yet)",
-                    name.text
-                ),
-            );
+            let message = if name.text.contains(['/', '*', '.']) {
+                no_files(&name.text)
+            } else {
+                format!("no snippet '{0}' stands above; define it as '({0}) {{ … }}'", name.text)
+            };
+            self.findings.error(name.at, message);
             return;
         };
         self.imported = self.imported.saturating_add(count(snippet));
@@ -241,6 +244,10 @@ impl<'a> Parser<'a> {
         }
         body.extend(snippet.iter().cloned());
     }
+}
+
+fn no_files(file: &str) -> String {
+    format!("the import of files is not built yet; write what '{file}' holds in its place")
 }
 
 fn count(body: &[Directive]) -> usize {
@@ -320,10 +327,7 @@ mod tests {
             ("(s)\nerrors\n", "1:1: '{' must follow the name of a snippet"),
             ("(s) {\n}\n(s) {\n}", "3:1: the snippet 's' is there twice"),
             ("a {\n import\n}", "2:2: 'import' takes one argument; write 'import SNIPPET'"),
-            (
-                "(s) {\n import s\n}",
-                "2:9: no snippet 's' stands above; define it as '(s) { … }' (the import of files is not built yet)",
-            ),
+            ("(s) {\n import s\n}", "2:9: no snippet 's' stands above; define it as '(s) { … }'"),
         ] {
             let (_, errors) = shape(text);
             assert_eq!(errors.first().unwrap(), &format!("Corefile:{expected}"), "{text:?}");

@@ -80,6 +80,7 @@ pub(super) fn bind(
         return Vec::new();
     }
     let interfaces = (around.interfaces)();
+    let faults = findings.errors.len();
     let mut addresses = Vec::new();
     for arg in &directive.args {
         addresses.extend(addresses_of(arg, &interfaces, findings));
@@ -95,7 +96,7 @@ pub(super) fn bind(
             }
         }
     }
-    if addresses.is_empty() && findings.errors.is_empty() {
+    if addresses.is_empty() && findings.errors.len() == faults {
         findings.error(directive.name.at, "no address is left to listen on");
     }
     addresses

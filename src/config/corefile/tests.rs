@@ -134,6 +134,43 @@ fn the_corefile_of_kubeadm_loads() {
 }
 
 #[test]
+fn the_corefile_of_openshift_loads() {
+    let found = config(
+        ".:5353 {
+    bufsize 1232
+    errors
+    log . {
+        class error
+    }
+    health {
+        lameduck 20s
+    }
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+        pods insecure
+        fallthrough in-addr.arpa ip6.arpa
+    }
+    prometheus 127.0.0.1:9153
+    forward . 192.0.2.53 {
+        policy sequential
+    }
+    cache 900 {
+        denial 9984 30
+    }
+    reload
+}
+",
+    );
+    assert_eq!(found.lameduck, Duration::from_secs(20));
+    assert_eq!(found.servers[0].listen, Listen::everywhere(5353));
+}
+
+#[test]
+fn findings_have_a_limit() {
+    assert_eq!(faults(&format!(".\n{}", "x\n".repeat(1_000))).len(), 100);
+}
+
+#[test]
 fn every_option_of_kubernetes() {
     for (text, change) in [
         ("", (|_| ()) as fn(&mut Kubernetes)),
@@ -240,7 +277,7 @@ const FAULTS: &[(&str, &str)] = &[
     (".\ntransfer", "Corefile:2:1: the directive 'transfer' is not built yet"),
     (
         ".\nimport x.conf",
-        "Corefile:2:8: no snippet 'x.conf' stands above; define it as '(x.conf) { … }' (the import of files is not built yet)",
+        "Corefile:2:8: the import of files is not built yet; write what 'x.conf' holds in its place",
     ),
     (
         "tls://. {\n}",
@@ -471,6 +508,7 @@ fn bound_addresses() {
     for (text, expected) in [
         ("bind 127.0.0.1 ::1", "127.0.0.1 ::1"),
         ("bind 127.0.0.1\nbind ::1", "127.0.0.1 ::1"),
+        ("bind lo 127.0.0.1 lo", "127.0.0.1"),
         ("bind eth0", "192.0.2.1 2001:db8::1"),
         ("bind lo eth0 {\n except 2001:db8::1\n}", "127.0.0.1 192.0.2.1"),
         ("bind lo eth0 {\n except eth0\n}", "127.0.0.1"),
