@@ -1,15 +1,45 @@
 //! Corefile and flags, read into one typed [`Config`].
+//!
+//! [`read`] takes a command line and gives back a [`Command`] that is complete: whatever is wrong or
+//! would have no effect has been said by then. [`read_corefile`] reads a Corefile alone, as `check`
+//! and a reload want it. Read by the main thread, before anything else runs.
 #![forbid(unsafe_code)]
 
-use std::net::SocketAddr;
+mod command;
+mod corefile;
+mod error;
+mod flags;
+mod interfaces;
+mod quick;
+mod unbuilt;
+mod value;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::name::Name;
 use crate::zone;
 
+pub use command::{Command, Exit, Run, read};
+pub use corefile::read as read_corefile;
+pub use error::{ConfigError, Position, Warning};
+pub use flags::{LogFormat, LogLevel, LogOptions};
+pub use interfaces::{Interface, interfaces};
+pub use value::{Cidr, DNS_PORT, MAX_UPSTREAMS};
+
+/// The largest UDP response with EDNS where nothing else is said, in octets (RFC 9715, section 3.1
+/// gives 1,400 as an upper bound; 1,232 is DNS Flag Day 2020's figure and `bufsize`'s default).
+pub const DEFAULT_BUFSIZE: u16 = 1_232;
+/// The smallest `bufsize`, in octets (RFC 6891, section 6.2.5).
+pub const MIN_BUFSIZE: u16 = 512;
+/// The largest `bufsize`, in octets; CoreDNS has the same limit.
+pub const MAX_BUFSIZE: u16 = 4_096;
+/// The most UDP threads: more than the CPUs of any machine that this runs on, few enough to start.
+pub const MAX_WORKERS: usize = 1_024;
+
 /// Everything that a run of the server is told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// The server blocks, in their order.
     pub servers: Vec<ServerBlock>,
@@ -17,13 +47,22 @@ pub struct Config {
     pub workers: Option<usize>,
     /// How long answers go on after SIGTERM.
     pub lameduck: Duration,
+    /// Where `/health` is served; `[::]` here and below stands for every address of both families.
+    pub health: Option<SocketAddr>,
+    /// Where `/ready` is served.
+    pub ready: Option<SocketAddr>,
+    /// Where `/metrics` is served.
+    pub metrics: Option<SocketAddr>,
     /// What was understood but has no effect, or looks like a mistake.
     pub warnings: Vec<Warning>,
 }
 
 /// One server block: the names that it serves, where, and with what.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ServerBlock {
+    /// Which block of the configuration this is, from 0. A Corefile's block whose zones name several
+    /// ports becomes several of these, one a port, alike in all but `zones` and `listen`.
+    pub block: usize,
     /// A query goes to the block with the longest zone that holds its name.
     pub zones: Vec<Name>,
     /// The addresses to listen on, UDP and TCP.
@@ -34,7 +73,7 @@ pub struct ServerBlock {
     pub forward: Option<Forward>,
     /// Log what goes wrong with a query.
     pub errors: bool,
-    /// The largest UDP response with EDNS, in octets.
+    /// The largest UDP response with EDNS, in octets, [`MIN_BUFSIZE`] to [`MAX_BUFSIZE`].
     pub bufsize: u16,
 }
 
@@ -47,23 +86,83 @@ pub struct Listen {
     pub implied: bool,
 }
 
+impl Listen {
+    /// Every address of both families, implied; the IPv6 one is for IPv6 only.
+    pub fn everywhere(port: u16) -> Vec<Self> {
+        [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)]
+            .into_iter()
+            .map(|address| Self { address: SocketAddr::new(address, port), implied: true })
+            .collect()
+    }
+
+    /// An address that somebody wrote.
+    pub fn written(address: SocketAddr) -> Self {
+        Self { address, implied: false }
+    }
+}
+
 /// The `kubernetes` directive.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Kubernetes {
     /// Zones and how objects become answers. `local_addresses` is filled in once the listening
     /// addresses are known.
     pub spec: zone::Spec,
     /// Where the objects come from.
     pub source: Source,
+    /// The file of the last-known-good state.
+    pub snapshot: Option<PathBuf>,
+    /// Whether answers carry EDE texts (RFC 8914).
+    pub ede: bool,
+    /// Who may ask for `_explain` names.
+    pub explain: Vec<Cidr>,
+    /// Where a Corefile says so, as `Corefile:5:5`; nothing for the command line.
+    pub place: Option<String>,
+}
+
+impl Kubernetes {
+    /// These zones from this source, everything else as it is by default.
+    pub fn new(spec: zone::Spec, source: Source) -> Self {
+        let explain = ["127.0.0.0/8", "::1/128"]
+            .into_iter()
+            .filter_map(|net| Cidr::parse(net).ok())
+            .collect();
+        Self { spec, source, snapshot: None, ede: true, explain, place: None }
+    }
 }
 
 /// Where objects come from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Source {
-    /// Files and folders.
+    /// Files and folders; relative ones count from the working directory.
     Manifests(Vec<PathBuf>),
     /// An API server.
-    Cluster,
+    Cluster(ApiServer),
+}
+
+/// How an API server is reached: in-cluster, then the usual kubeconfig, where nothing is said.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ApiServer {
+    /// A kubeconfig; it wins over `endpoint`.
+    pub kubeconfig: Option<PathBuf>,
+    /// A context of the kubeconfig other than its current one.
+    pub context: Option<String>,
+    /// A URL.
+    pub endpoint: Option<String>,
+    /// The credentials for `endpoint`.
+    pub tls: Option<ClientTls>,
+    /// How long a start waits for the first lists.
+    pub startup_timeout: Option<Duration>,
+}
+
+/// The files of a client certificate.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientTls {
+    /// The certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// The authority that signed the server's.
+    pub authority: PathBuf,
 }
 
 /// The `forward` directive.
@@ -71,10 +170,23 @@ pub enum Source {
 pub struct Forward {
     /// The names that are forwarded: at or below this one.
     pub from: Name,
-    /// The upstreams, asked in turn.
+    /// The upstreams, asked in turn; at most [`MAX_UPSTREAMS`].
     pub to: Vec<SocketAddr>,
+    /// Names at or below one of these are not forwarded.
+    pub except: Vec<Name>,
 }
 
-/// A remark about the configuration.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Warning(pub String);
+impl Forward {
+    /// Whether `name` is forwarded.
+    pub fn covers(&self, name: &Name) -> bool {
+        name.is_within(&self.from) && !self.except.iter().any(|zone| name.is_within(zone))
+    }
+}
+
+/// What a configuration without any `forward` is told.
+fn no_upstream(cure: &str) -> Warning {
+    Warning(format!(
+        "no upstream: a pod that has this server as its nameserver needs an upstream; ExternalName \
+         targets outside answer a bare CNAME; {cure}"
+    ))
+}

@@ -11,7 +11,7 @@ pub const MAX_TTL: u32 = 3_600;
 pub const DEFAULT_TTL: u32 = 5;
 
 /// One `kubernetes` block: its zones, and how objects become answers in them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Spec {
     /// The zones, at least one of them a forward zone.
@@ -133,7 +133,7 @@ impl Pods {
 }
 
 /// Which namespaces are exposed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum NamespaceFilter {
     /// All that exist.
     #[default]

@@ -1,0 +1,195 @@
+//! A command line, read into the one [`Command`] that it asks for.
+//!
+//! What is wrong with it is one line that names the option or the file and place, and the cure; so
+//! clap's own reports, which span lines, are boiled down here.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use super::flags::{Cli, DEFAULT_PORT, LogOptions, RunOptions, Sub};
+use super::{Config, ConfigError, corefile, quick, unbuilt};
+use crate::name::Name;
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Answer DNS.
+    Serve(Run),
+    /// Print the zone.
+    Dump(Run),
+    /// Say what a name answers, and why.
+    Explain {
+        /// The name.
+        name: Name,
+        /// The record type as it was written; all where absent.
+        record_type: Option<String>,
+        /// Sources and zones.
+        run: Run,
+    },
+    /// Report faults of files; at least one is named.
+    Check {
+        /// The Corefile.
+        corefile: Option<PathBuf>,
+        /// Files and folders of manifests.
+        manifests: Vec<PathBuf>,
+    },
+}
+
+/// What a run is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Everything about answers.
+    pub config: Config,
+    /// Everything about logs.
+    pub log: LogOptions,
+}
+
+/// Why there is nothing to do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Exit {
+    /// Print this text on standard output and exit with 0: help, or the version.
+    Print(String),
+    /// Print this one line on standard error and exit with 2.
+    Fault(String),
+}
+
+impl Exit {
+    /// The exit status.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Print(_) => 0,
+            Self::Fault(_) => 2,
+        }
+    }
+}
+
+/// Reads a command line, its first word the program's name, and the Corefile that it names.
+pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
+    let args = as_ours(args.into_iter().collect())?;
+    let cli = Cli::try_parse_from(args).map_err(|error| boil_down(&error))?;
+    let run = |options: RunOptions| {
+        let (config, log) = configure(options)?;
+        unbuilt::refuse(&config).map_err(Exit::Fault)?;
+        Ok(Run { config, log })
+    };
+    match cli.command {
+        Sub::Serve(options) => Ok(Command::Serve(run(options)?)),
+        Sub::Dump(options) => Ok(Command::Dump(run(options)?)),
+        Sub::Explain { name, record_type, run: options } => {
+            Ok(Command::Explain { name, record_type, run: run(options)? })
+        }
+        Sub::Check { conf: None, manifests } if manifests.is_empty() => Err(Exit::Fault(
+            "check: nothing is named; add -c FILE for a Corefile or --manifests PATH".into(),
+        )),
+        Sub::Check { conf: corefile, manifests } => Ok(Command::Check { corefile, manifests }),
+    }
+}
+
+fn configure(options: RunOptions) -> Result<(Config, LogOptions), Exit> {
+    let RunOptions { conf, quick, dns_port, log } = options;
+    let Some(path) = conf else {
+        if dns_port.is_some() {
+            return Err(Exit::Fault(
+                "-dns.port is for a Corefile; add -c FILE, or write --listen ADDR:PORT".into(),
+            ));
+        }
+        let config = quick::configure(quick).map_err(Exit::Fault)?;
+        unbuilt::refuse_listeners(&config).map_err(Exit::Fault)?;
+        return Ok((config, log));
+    };
+    if let Some(option) = quick.first_given() {
+        return Err(Exit::Fault(format!(
+            "-c/--conf and {option} cannot stand together; drop {option} and write it into {}",
+            path.display()
+        )));
+    }
+    let config = corefile::read(&path, dns_port.unwrap_or(DEFAULT_PORT))
+        .map_err(|errors| Exit::Fault(first_of(&errors, &path)))?;
+    Ok((config, log))
+}
+
+/// The first fault, and where the others are to be seen.
+fn first_of(errors: &[ConfigError], path: &Path) -> String {
+    let first = errors.first().map(ToString::to_string).unwrap_or_default();
+    match errors.len() {
+        0 | 1 => first,
+        n => format!(
+            "{first} (and {} more; 'fingerpost check -c {}' lists them)",
+            n - 1,
+            path.display()
+        ),
+    }
+}
+
+/// Turns CoreDNS's own command line, whose long options have one dash, into ours.
+fn as_ours(args: Vec<OsString>) -> Result<Vec<OsString>, Exit> {
+    let foreign = |arg: &OsString| {
+        let word = arg.to_str()?.strip_prefix('-')?;
+        let (name, value) = match word.strip_prefix('-').unwrap_or(word).split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (word.strip_prefix('-').unwrap_or(word), None),
+        };
+        let known = ["conf", "dns.port", "p", "version", "plugins", "quiet", "pidfile"];
+        known.into_iter().find(|known| *known == name).map(|name| (name, value))
+    };
+    if args.get(1).and_then(foreign).is_none() {
+        return Ok(args);
+    }
+    let mut ours: Vec<OsString> = args.iter().take(1).cloned().collect();
+    ours.push("serve".into());
+    for arg in args.into_iter().skip(1) {
+        let Some((name, value)) = foreign(&arg) else {
+            ours.push(arg);
+            continue;
+        };
+        ours.push(match name {
+            "version" => return Err(Exit::Print(version())),
+            "conf" => "--conf".into(),
+            "dns.port" | "p" => "--dns-port".into(),
+            other => {
+                return Err(Exit::Fault(format!(
+                    "the option -{other} of CoreDNS is not built yet"
+                )));
+            }
+        });
+        ours.extend(value.map(OsString::from));
+    }
+    Ok(ours)
+}
+
+fn version() -> String {
+    format!("fingerpost {}\n", env!("CARGO_PKG_VERSION"))
+}
+
+fn boil_down(error: &clap::Error) -> Exit {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Exit::Print(text),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            return Exit::Fault(
+                "no command is given; write serve, explain, check or dump ('fingerpost --help' says \
+                 more)"
+                    .into(),
+            );
+        }
+        _ => {}
+    }
+    // What follows is a reminder of the usage; the fault itself stands in front of it.
+    let fault = ["\nUsage:", "\nFor more information"]
+        .into_iter()
+        .fold(text.as_str(), |text, end| text.split(end).next().unwrap_or(text));
+    let paragraphs: Vec<String> = fault
+        .split("\n\n")
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|paragraph| !paragraph.is_empty())
+        .collect();
+    let line = paragraphs.join("; ");
+    Exit::Fault(line.strip_prefix("error: ").unwrap_or(&line).to_owned())
+}
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod tests;
