@@ -1,6 +1,39 @@
 //! Sockets: UDP and TCP, and what has to be awaited.
+//!
+//! UDP is answered on threads of its own (`udp-0`, …), each with one socket an address; TCP and
+//! every response that has to be awaited run on a small tokio runtime (`serve-0`, …); the thread
+//! `serve` starts that runtime and ends it. The rooms below are reached through [`Desk`] alone.
+
+mod bench;
+mod connection;
+mod listen;
+mod server;
+mod stream;
+mod sys;
+mod tally;
+mod upstream;
+mod worker;
 
 use std::future::Future;
+
+pub use listen::ServeError;
+pub use server::{
+    CONNECTIONS, CONNECTIONS_PER_CLIENT, DEFERRED, DEFERRED_PER_CONNECTION, FRAME_TIME, GRACE,
+    IDLE_TIME, Options, STREAM_THREADS, Server, WRITE_TIME,
+};
+pub use tally::{Connections, SendFault, Tally, Traffic};
+pub use upstream::{ASK_TIME, EXCHANGE_TIME, MAX_UPSTREAM_SOCKETS, UpstreamError, Upstreams};
+
+/// Octets of the largest query that is read whole from a datagram; what is longer is cut there.
+/// Nothing but a flood is longer: a query is a name, a few options and a signature.
+pub const MAX_UDP_QUERY: usize = 4096;
+
+/// Octets of the largest response in a datagram, whatever a client offers: the usual upper bound
+/// of EDNS, above which fragments get lost.
+pub const MAX_UDP_RESPONSE: usize = 4096;
+
+/// Octets of the largest message on a stream (RFC 1035, section 4.2.2).
+pub const MAX_STREAM_RESPONSE: usize = 65_535;
 
 /// How a message travels.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,12 +58,13 @@ pub enum Step {
 /// Where queries are answered; the sockets know nothing else of the rooms below.
 pub trait Desk: Send + Sync + 'static {
     /// One thread's own access to it.
-    type Clerk: Clerk;
+    type Clerk: Clerk + 'static;
 
-    /// A clerk for one thread.
+    /// A clerk for one thread. Asked for once a thread, and again after a panic.
     fn clerk(&self) -> Self::Clerk;
 
-    /// Answers a query that a clerk has deferred. `None` is silence.
+    /// Answers a query that a clerk has deferred. `None` is silence. Whoever waits for it bounds
+    /// its number, not its time: it must end by itself. It is dropped when its client hangs up.
     fn finish(
         &self,
         query: Vec<u8>,
@@ -43,6 +77,9 @@ pub trait Clerk: Send {
     /// Looks whether there is something newer to answer from; called once before each batch.
     fn refresh(&mut self);
 
-    /// Answers `query` into `out`, which holds at least 65,535 octets.
+    /// Answers `query` into `out`, which holds [`MAX_UDP_RESPONSE`] octets for
+    /// [`Transport::Udp`] and [`MAX_STREAM_RESPONSE`] for [`Transport::Stream`]. What `out` held
+    /// before is undefined, and `query` may be cut or be no DNS message at all; on a stream it has
+    /// at least the 12 octets of a header.
     fn answer(&mut self, query: &[u8], transport: Transport, out: &mut [u8]) -> Step;
 }

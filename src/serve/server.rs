@@ -1,0 +1,369 @@
+//! Starts and stops everything that listens.
+//!
+//! The thread `serve` owns the runtime and waits for the others, so that a server can be stopped
+//! and dropped from anywhere, inside another runtime too.
+#![forbid(unsafe_code)]
+
+use std::convert::Infallible;
+use std::io::{self, PipeReader, PipeWriter, Write};
+use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tracing::{info, warn};
+
+use super::listen::{self, Bound};
+use super::stream::{self, Door};
+use super::tally::{Counters, Traffic};
+use super::worker::Worker;
+use super::{Desk, ServeError};
+use crate::config::Listen;
+
+/// Threads of the runtime. Most queries come over UDP; two keep a slow one from holding up the
+/// rest.
+pub const STREAM_THREADS: usize = 2;
+
+/// How long a connection may go without a complete query (RFC 7766, section 6.2.3, asks for some
+/// seconds; resolvers that keep connections pause for longer).
+pub const IDLE_TIME: Duration = Duration::from_secs(30);
+
+/// How long a query may take to arrive once its first octet is there.
+pub const FRAME_TIME: Duration = Duration::from_secs(5);
+
+/// How long a client may take to read what was written to it.
+pub const WRITE_TIME: Duration = Duration::from_secs(10);
+
+/// Connections open at a time: about 1 KiB each here and some more in the kernel.
+pub const CONNECTIONS: usize = 4096;
+
+/// Connections open at a time for one client address: a sixteenth, so that no single one can keep
+/// the others out, and enough for a node's cache or for clients behind one translated address.
+pub const CONNECTIONS_PER_CLIENT: usize = CONNECTIONS / 16;
+
+/// Deferred queries at a time, over UDP and streams: what a busy cluster asks of upstreams within
+/// the time-out of a dead one, at some 2 KiB each.
+pub const DEFERRED: usize = 8192;
+
+/// Deferred queries of one connection at a time; it is not read from while there are as many.
+pub const DEFERRED_PER_CONNECTION: usize = 64;
+
+/// How long a stop waits for what was received: deferred queries and connections that are being
+/// answered. Longer than a query to the upstreams may take.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a task that is cut off at the end of a stop may hold the runtime's threads.
+const RUNTIME_END: Duration = Duration::from_millis(500);
+
+/// How a server runs. Whoever changes a limit says why where it does.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// UDP threads, at least one; by default as many as CPUs may be used, heeding a cgroup's quota.
+    pub workers: usize,
+    /// See [`STREAM_THREADS`].
+    pub stream_threads: usize,
+    /// See [`IDLE_TIME`].
+    pub idle_time: Duration,
+    /// See [`FRAME_TIME`].
+    pub frame_time: Duration,
+    /// See [`WRITE_TIME`].
+    pub write_time: Duration,
+    /// See [`CONNECTIONS`].
+    pub connections: usize,
+    /// See [`CONNECTIONS_PER_CLIENT`].
+    pub connections_per_client: usize,
+    /// See [`DEFERRED`].
+    pub deferred: usize,
+    /// See [`DEFERRED_PER_CONNECTION`].
+    pub deferred_per_connection: usize,
+    /// See [`GRACE`].
+    pub grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            workers: thread::available_parallelism().map_or(1, usize::from),
+            stream_threads: STREAM_THREADS,
+            idle_time: IDLE_TIME,
+            frame_time: FRAME_TIME,
+            write_time: WRITE_TIME,
+            connections: CONNECTIONS,
+            connections_per_client: CONNECTIONS_PER_CLIENT,
+            deferred: DEFERRED,
+            deferred_per_connection: DEFERRED_PER_CONNECTION,
+            grace: GRACE,
+        }
+    }
+}
+
+/// A running server. Dropped, it stops at once and waits for its threads.
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    stage: watch::Sender<Stage>,
+    /// Written to once, and never read from, so that every worker wakes up.
+    wake: PipeWriter,
+    traffic: Box<dyn Fn() -> Traffic + Send + Sync>,
+    supervisor: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Server {
+    /// Opens all sockets and starts to answer from `desk`. An address named by nobody
+    /// ([`Listen::implied`]) may fail where IPv6 is off.
+    pub fn start<D: Desk>(
+        desk: Arc<D>,
+        listen: &[Listen],
+        options: Options,
+    ) -> Result<Self, ServeError> {
+        let workers = options.workers.max(1);
+        let bound = listen::open(listen, workers)?;
+        let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
+        let start = |what| move |source| ServeError::Start { what, source };
+        let runtime = runtime(options.stream_threads).map_err(start("the runtime"))?;
+        let (reader, wake) = io::pipe().map_err(start("a pipe"))?;
+        let (stage, _) = watch::channel(Stage::Serving);
+        let watch = Watch { stage: stage.subscribe(), wake: Arc::new(reader) };
+        let common = Arc::new(Common::new(desk, options, runtime.handle().clone(), &stage));
+        let (sockets, listeners) = share_out(bound, workers);
+        let (alive, ended) = mpsc::channel(1);
+
+        let mut counters = Vec::with_capacity(workers);
+        let mut seats = Vec::with_capacity(workers);
+        for sockets in &sockets {
+            let own = Arc::new(Counters::default());
+            counters.push(Arc::clone(&own));
+            seats.push(Worker::new(Arc::clone(&common), own, sockets.clone(), watch.clone()));
+        }
+        let traffic = {
+            let common = Arc::clone(&common);
+            Box::new(move || common.traffic(&counters))
+        };
+        let mut server = Self { addresses, stage, wake, traffic, supervisor: Mutex::new(None) };
+        // From here on an early return drops `server`, which wakes the threads that have started.
+        let mut threads = Vec::with_capacity(workers);
+        for (index, worker) in seats.into_iter().enumerate() {
+            let alive = alive.clone();
+            let run = move || {
+                worker.run();
+                drop(alive);
+            };
+            let thread = thread::Builder::new().name(format!("udp-{index}")).spawn(run);
+            threads.push(thread.map_err(start("a UDP thread"))?);
+        }
+        let supervisor = Supervisor { common, threads, _sockets: sockets, alive, ended };
+        let thread = thread::Builder::new()
+            .name("serve".to_owned())
+            .spawn(move || supervisor.run(runtime, listeners))
+            .map_err(start("the thread of the runtime"))?;
+        server.supervisor = Mutex::new(Some(thread));
+        for address in &server.addresses {
+            info!(addr = %address, transport = "udp+tcp", "listening");
+        }
+        Ok(server)
+    }
+
+    /// Where it listens, with the ports that the kernel chose.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What it has done so far.
+    pub fn traffic(&self) -> Traffic {
+        (self.traffic)()
+    }
+
+    /// Stops, without waiting for it. The first time: nothing new is accepted, what has arrived is
+    /// answered, deferred queries get [`Options::grace`]. The second time: at once.
+    pub fn stop(&self) {
+        self.stage.send_modify(|stage| *stage = stage.next());
+        // It fails where all readers are gone, and so are the threads to be woken.
+        let _ = (&self.wake).write_all(&[1]);
+    }
+
+    /// Waits until it has stopped. A thread of another runtime must not call it while it has
+    /// other work.
+    pub fn wait(&self) {
+        let mut supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = supervisor.take()
+            && thread.join().is_err()
+        {
+            warn!("the thread of the runtime panicked");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stage.send_replace(Stage::Halted);
+        let _ = (&self.wake).write_all(&[1]);
+        self.wait();
+    }
+}
+
+/// How far a stop has come.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Stage {
+    Serving,
+    Draining,
+    Halted,
+}
+
+impl Stage {
+    fn next(self) -> Self {
+        match self {
+            Self::Serving => Self::Draining,
+            Self::Draining | Self::Halted => Self::Halted,
+        }
+    }
+}
+
+/// How a worker learns of a stop.
+#[derive(Clone)]
+pub(super) struct Watch {
+    stage: watch::Receiver<Stage>,
+    wake: Arc<PipeReader>,
+}
+
+impl Watch {
+    pub(super) fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
+    /// Readable once a stop has begun.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+}
+
+/// What workers, connections and their tasks share.
+pub(super) struct Common<D> {
+    pub(super) desk: Arc<D>,
+    pub(super) options: Options,
+    pub(super) runtime: Handle,
+    /// A permit for each deferred query.
+    pub(super) gate: Arc<Semaphore>,
+    /// Counts what becomes of deferred queries.
+    pub(super) finished: Counters,
+    /// Counts and limits connections.
+    pub(super) door: Arc<Door>,
+    stage: watch::Receiver<Stage>,
+    /// Of each thread of the runtime.
+    streams: Mutex<Vec<Arc<Counters>>>,
+}
+
+impl<D: Desk> Common<D> {
+    fn new(desk: Arc<D>, options: Options, runtime: Handle, stage: &watch::Sender<Stage>) -> Self {
+        Self {
+            gate: Arc::new(Semaphore::new(options.deferred)),
+            door: Arc::new(Door::new(options.connections, options.connections_per_client)),
+            finished: Counters::default(),
+            stage: stage.subscribe(),
+            streams: Mutex::default(),
+            desk,
+            options,
+            runtime,
+        }
+    }
+
+    /// Ends when the server has come to this stage of its stop, or is gone.
+    pub(super) fn reached(&self, stage: Stage) -> impl Future<Output = ()> + use<D> {
+        let mut watch = self.stage.clone();
+        async move {
+            let _ = watch.wait_for(|&now| now >= stage).await;
+        }
+    }
+
+    /// Counters for one more thread that answers streams.
+    pub(super) fn stream_counters(&self) -> Arc<Counters> {
+        let counters = Arc::new(Counters::default());
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
+        counters
+    }
+
+    fn traffic(&self, workers: &[Arc<Counters>]) -> Traffic {
+        let mut traffic = Traffic {
+            workers: workers.iter().map(|counters| counters.read()).collect(),
+            finished: self.finished.read(),
+            connections: self.door.read(),
+            ..Traffic::default()
+        };
+        for counters in self.streams.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            traffic.streams.add(&counters.read());
+        }
+        traffic
+    }
+}
+
+/// What the thread `serve` holds.
+struct Supervisor<D: Desk> {
+    common: Arc<Common<D>>,
+    threads: Vec<JoinHandle<()>>,
+    /// Kept until all workers have drained theirs: a closed socket's share of the clients would go
+    /// to the others, what it holds would be lost.
+    _sockets: Vec<Vec<Arc<UdpSocket>>>,
+    /// Held by whatever a stop has to wait for.
+    alive: mpsc::Sender<Infallible>,
+    ended: mpsc::Receiver<Infallible>,
+}
+
+impl<D: Desk> Supervisor<D> {
+    fn run(self, runtime: Runtime, listeners: Vec<StdListener>) {
+        let Self { common, threads, _sockets, alive, mut ended } = self;
+        runtime.block_on(async {
+            for listener in listeners {
+                tokio::spawn(stream::accept(listener, Arc::clone(&common), alive.clone()));
+            }
+            drop(alive);
+            common.reached(Stage::Draining).await;
+            let settle = async {
+                // No sender is left once workers, listeners and connections have ended; after them
+                // nobody defers any more.
+                let _ = ended.recv().await;
+                let all = u32::try_from(common.options.deferred).unwrap_or(u32::MAX);
+                let _ = common.gate.acquire_many(all).await;
+            };
+            tokio::select! {
+                biased;
+                () = common.reached(Stage::Halted) => {}
+                settled = tokio::time::timeout(common.options.grace, settle) => {
+                    if settled.is_err() {
+                        let late = common.options.deferred - common.gate.available_permits();
+                        warn!(late, "stopped before all queries were answered");
+                    }
+                }
+            }
+        });
+        for thread in threads {
+            if thread.join().is_err() {
+                warn!("a UDP worker panicked");
+            }
+        }
+        runtime.shutdown_timeout(RUNTIME_END);
+    }
+}
+
+fn runtime(threads: usize) -> io::Result<Runtime> {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    let next = AtomicUsize::new(0);
+    Builder::new_multi_thread()
+        .worker_threads(threads.max(1))
+        .thread_name_fn(move || format!("serve-{}", next.fetch_add(1, Relaxed)))
+        .enable_all()
+        .build()
+}
+
+/// Gives each worker its socket of each address.
+fn share_out(bound: Vec<Bound>, workers: usize) -> (Vec<Vec<Arc<UdpSocket>>>, Vec<StdListener>) {
+    let mut sockets: Vec<Vec<Arc<UdpSocket>>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut listeners = Vec::with_capacity(bound.len());
+    for bound in bound {
+        for (own, socket) in sockets.iter_mut().zip(bound.udp) {
+            own.push(Arc::new(socket));
+        }
+        listeners.push(bound.tcp);
+    }
+    (sockets, listeners)
+}

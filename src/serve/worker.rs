@@ -1,0 +1,188 @@
+//! UDP: a loop on a thread of its own (`udp-0`, …) that answers whatever is queued.
+//!
+//! It keeps the law of the query path: no lock, no allocation, no atomic read-modify-write for a
+//! query that can be answered at once. A batch is what the kernel already holds when the loop comes
+//! by: one datagram when there is little to do, so that nothing ever waits for a batch to fill.
+#![forbid(unsafe_code)]
+
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tracing::error;
+
+use super::server::{Common, Stage, Watch};
+use super::sys::{self, BATCH, Batch, Origin, Poller};
+use super::tally::Counters;
+use super::{Clerk, Desk, Step, Transport};
+
+/// Full batches that one socket is given before the others get their turn.
+const ROUNDS: usize = 8;
+
+/// At stop, the sockets are drained until none has had a datagram for so long: what is on its way
+/// through the host's own queues arrives in less.
+const DRAIN_QUIET: Duration = Duration::from_millis(20);
+
+/// At stop, sockets that are never quiet are drained for so long at most: a full receive buffer
+/// takes a tenth of it.
+const DRAIN_LIMIT: Duration = Duration::from_secs(1);
+
+/// The pause after a call to receive that failed, so that a broken socket does not take a whole
+/// processor.
+const FAULT_PAUSE: Duration = Duration::from_millis(1);
+
+/// One worker: a socket for each listening address, and all that it needs to answer from them.
+pub(super) struct Worker<D: Desk> {
+    common: Arc<Common<D>>,
+    clerk: D::Clerk,
+    counters: Arc<Counters>,
+    batch: Batch,
+    sockets: Vec<Arc<UdpSocket>>,
+    /// Drops of each socket as last told by the kernel, which counts from when it was opened.
+    drops: Vec<u32>,
+    /// The sockets in their order, then what wakes the worker to stop.
+    poller: Poller,
+    watch: Watch,
+}
+
+impl<D: Desk> Worker<D> {
+    pub(super) fn new(
+        common: Arc<Common<D>>,
+        counters: Arc<Counters>,
+        sockets: Vec<Arc<UdpSocket>>,
+        watch: Watch,
+    ) -> Self {
+        let descriptors = sockets.iter().map(AsFd::as_fd).chain([watch.descriptor()]);
+        Self {
+            poller: Poller::new(descriptors),
+            clerk: common.desk.clerk(),
+            drops: vec![0; sockets.len()],
+            batch: Batch::new(),
+            common,
+            counters,
+            sockets,
+            watch,
+        }
+    }
+
+    /// Answers until the server stops. A panic costs the batch that it came up in, not the thread:
+    /// without it, a share of all clients would get no answer any more.
+    pub(super) fn run(mut self) {
+        while catch_unwind(AssertUnwindSafe(|| self.serve())).is_err() {
+            self.counters.panics.add(1);
+            error!("a UDP worker panicked; the queries of its batch are lost and it goes on");
+            self.clerk = self.common.desk.clerk();
+        }
+    }
+
+    fn serve(&mut self) {
+        let stop = self.sockets.len();
+        while self.watch.stage() == Stage::Serving {
+            self.wait(None);
+            self.sweep();
+            if self.poller.readable(stop) {
+                break;
+            }
+        }
+        self.drain();
+    }
+
+    /// Answers all that has come in before the sockets are closed.
+    fn drain(&mut self) {
+        let limit = Instant::now() + DRAIN_LIMIT;
+        self.poller = Poller::new(self.sockets.iter().map(AsFd::as_fd));
+        while self.watch.stage() != Stage::Halted {
+            self.wait(Some(DRAIN_QUIET));
+            if !self.sweep() || Instant::now() >= limit {
+                return;
+            }
+        }
+    }
+
+    fn wait(&mut self, limit: Option<Duration>) {
+        if let Err(fault) = self.poller.wait(limit) {
+            error!(%fault, "cannot wait for datagrams; trying again");
+            thread::sleep(FAULT_PAUSE);
+        }
+    }
+
+    /// Gives each readable socket a few batches; whether there was any.
+    fn sweep(&mut self) -> bool {
+        let mut any = false;
+        for index in 0..self.sockets.len() {
+            if self.poller.readable(index) {
+                any = true;
+                let mut rounds = 0..ROUNDS;
+                while rounds.next().is_some() && self.turn(index) == BATCH {}
+            }
+        }
+        any
+    }
+
+    /// One batch: receive, answer, send. Returns how many datagrams there were.
+    fn turn(&mut self, index: usize) -> usize {
+        let Self { common, clerk, counters, batch, sockets, drops, .. } = self;
+        let Some(socket) = sockets.get(index) else { return 0 };
+        let count = match batch.receive(socket.as_fd()) {
+            Ok(0) => return 0,
+            Ok(count) => count,
+            Err(_) => {
+                counters.receive_faults.add(1);
+                thread::sleep(FAULT_PAUSE);
+                return 0;
+            }
+        };
+        clerk.refresh();
+        let (mut silences, mut deferred, mut overloads) = (0, 0, 0);
+        for slot in 0..count {
+            let (query, room) = batch.exchange(slot);
+            match clerk.answer(query, Transport::Udp, room) {
+                Step::Reply(length) => batch.reply(slot, length),
+                Step::Silence => silences += 1,
+                Step::Deferred if defer(common, batch, slot, socket) => deferred += 1,
+                Step::Deferred => overloads += 1,
+            }
+        }
+        let replies = batch.flush(socket.as_fd(), |fault| counters.fault(fault).add(1));
+        counters.queries.add(count as u64);
+        counters.replies.add(replies as u64);
+        counters.silences.add(silences);
+        counters.deferred.add(deferred);
+        counters.overloads.add(overloads);
+        if let (Some(now), Some(before)) = (batch.drops(), drops.get_mut(index)) {
+            counters.kernel_drops.add(now.wrapping_sub(*before).into());
+            *before = now;
+        }
+        count
+    }
+}
+
+/// Has a query finished on the runtime, unless too many are waiting already.
+fn defer<D: Desk>(
+    common: &Arc<Common<D>>,
+    batch: &Batch,
+    slot: usize,
+    socket: &Arc<UdpSocket>,
+) -> bool {
+    let Some(origin) = batch.origin(slot) else { return false };
+    let Ok(permit) = Arc::clone(&common.gate).try_acquire_owned() else { return false };
+    let query = batch.query(slot).to_vec();
+    let (shared, socket) = (Arc::clone(common), Arc::clone(socket));
+    common.runtime.spawn(async move {
+        let response = shared.desk.finish(query, Transport::Udp).await;
+        send_late(&shared.finished, &socket, &origin, response.as_deref());
+        drop(permit);
+    });
+    true
+}
+
+fn send_late(counters: &Counters, socket: &UdpSocket, origin: &Origin, response: Option<&[u8]>) {
+    match response.map(|message| sys::send_one(socket.as_fd(), origin, message)) {
+        None => counters.silences.add_shared(1),
+        Some(Ok(())) => counters.replies.add_shared(1),
+        Some(Err(fault)) => counters.fault(fault).add_shared(1),
+    }
+}
