@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod cluster;
 pub mod config;
+pub mod front;
 pub mod name;
 pub mod registry;
 pub mod serve;

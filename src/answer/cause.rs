@@ -12,6 +12,8 @@ pub enum Failure {
     Unreachable,
     /// An upstream answered with an error, or with something that is no answer.
     Unusable,
+    /// The configuration has nobody to ask for such a name.
+    Nobody,
 }
 
 /// Why a name answers what it answers.

@@ -8,15 +8,18 @@
 
 mod alias;
 mod cause;
+mod message;
 mod query;
 mod reply;
 mod resolve;
 mod splice;
+mod walk;
 mod write;
 
 pub use cause::{Cause, Failure};
 pub use query::{Asked, Edns, Query, Rcode, Reject};
-pub use resolve::{Located, locate};
+pub use resolve::{Located, is_within, locate};
+pub use walk::{Line, records, walk};
 
 use crate::zone::record::QNAME_POINTER;
 use crate::zone::{View, ZoneKind};
@@ -40,13 +43,15 @@ pub const STREAM_MOST: usize = 65_535;
 pub struct Settings {
     /// The largest response over UDP with EDNS, in octets.
     pub payload: u16,
-    /// Names outside our zones can be asked for: recursion is available.
+    /// Recursion is available (RA): forwarding is configured.
+    pub recursion: bool,
+    /// Names outside our zones, and those that fall through, go on to somebody else.
     pub upstream: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { payload: UDP_DEFAULT, upstream: false }
+        Self { payload: UDP_DEFAULT, recursion: false, upstream: false }
     }
 }
 
@@ -126,7 +131,11 @@ pub fn chased(
 ) -> Outcome {
     match query.read(message) {
         Ok(()) => {
-            let outside = told.map_or_else(Outside::Failed, Outside::Told);
+            let outside = match told {
+                Ok(message) => Outside::Told(message),
+                Err(Failure::Nobody) => Outside::Bare,
+                Err(failure) => Outside::Failed(failure),
+            };
             respond_with(desk, message, query, outside, out)
         }
         Err(_) => Outcome::Silence,
@@ -224,9 +233,9 @@ fn refined(view: &View, query: &Query, located: &Located<'_>, cause: Cause) -> C
     if view.has_namespace(namespace) { cause } else { Cause::NoNamespace }
 }
 
-/// How long a response may be.
+/// How long a response may be, in octets.
 #[inline]
-fn limit(desk: &Desk<'_>, query: &Query) -> usize {
+pub(crate) fn limit(desk: &Desk<'_>, query: &Query) -> usize {
     match (desk.transport, query.edns) {
         (Transport::Stream, _) => STREAM_MOST,
         (Transport::Udp, None) => usize::from(UDP_LEAST),

@@ -102,6 +102,11 @@ impl Default for Asked {
 }
 
 impl Query {
+    /// A query whose question ends at `end`, for records to be written behind it.
+    pub(super) fn standing_at(end: usize) -> Self {
+        Self { question_end: end, ..Self::default() }
+    }
+
     /// Reads `message`. Whatever it returns, what could be read stands in the query.
     pub fn read(&mut self, message: &[u8]) -> Result<(), Reject> {
         self.question_end = HEADER;
@@ -177,6 +182,11 @@ impl Query {
     #[inline]
     pub fn asked(&self) -> &Asked {
         &self.asked
+    }
+
+    /// Where the question ends in the message.
+    pub(crate) fn question_end(&self) -> usize {
+        self.question_end
     }
 
     /// The asked type.

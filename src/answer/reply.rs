@@ -31,6 +31,8 @@ pub(super) struct Full;
 pub(super) struct Reply<'o> {
     out: &'o mut [u8],
     at: usize,
+    /// Where the answer section ends, once another one has begun.
+    answers_end: usize,
     /// What may be filled with records: the limit less the OPT record's room.
     end: usize,
     counts: [u16; 3],
@@ -55,6 +57,7 @@ impl<'o> Reply<'o> {
         Self {
             out,
             at,
+            answers_end: at,
             end,
             counts: [0; 3],
             section: Section::Answer,
@@ -66,7 +69,17 @@ impl<'o> Reply<'o> {
 
     /// Goes on to a later section.
     pub(super) fn section(&mut self, section: Section) {
+        if self.section == Section::Answer {
+            self.answers_end = self.at;
+        }
         self.section = section;
+    }
+
+    /// Takes back what stands behind the answer section.
+    pub(super) fn drop_additional(&mut self) {
+        if self.section != Section::Answer {
+            self.at = self.answers_end;
+        }
     }
 
     /// How many octets are written.
@@ -104,7 +117,7 @@ impl<'o> Reply<'o> {
         // QR, the opcode and RD as they came, AA, TC; RA, CD as it came, the response code.
         let aa = if authoritative { 0x04 } else { 0 };
         let tc = if self.truncated { 0x02 } else { 0 };
-        let ra = if settings.upstream { 0x80 } else { 0 };
+        let ra = if settings.recursion { 0x80 } else { 0 };
         let first = 0x80 | (query.flags[0] & 0x79) | aa | tc;
         let second = ra | (query.flags[1] & 0x10) | (rcode & 0x0f);
         let header = [

@@ -89,7 +89,7 @@ impl Located<'_> {
         match &self.zone.falls {
             Falls::No => false,
             Falls::All => true,
-            Falls::Below(names) => names.iter().any(|name| ends_with(asked.name(), name.as_wire())),
+            Falls::Below(names) => names.iter().any(|name| is_within(asked.name(), name.as_wire())),
         }
     }
 
@@ -349,8 +349,8 @@ fn nibble(label: &[u8]) -> Option<u8> {
     }
 }
 
-/// Whether `name` is `parent` or stands below it.
-pub(super) fn ends_with(name: &[u8], parent: &[u8]) -> bool {
+/// Whether `name` is `parent` or stands below it, both in lower case and wire form.
+pub fn is_within(name: &[u8], parent: &[u8]) -> bool {
     let mut rest = name;
     while rest.len() > parent.len() {
         match rest.first() {

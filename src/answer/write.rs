@@ -84,6 +84,12 @@ impl Writer<'_, '_> {
         }
     }
 
+    /// The same without additional records.
+    pub(super) fn answers_only(&mut self, node: &Node<'_>, qtype: u16) {
+        self.node(node, qtype);
+        self.reply.drop_additional();
+    }
+
     /// `S.N.svc`.
     #[inline]
     fn front(&mut self, record: Record<'_>, qtype: u16) {

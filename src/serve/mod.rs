@@ -16,6 +16,8 @@ mod worker;
 
 use std::future::Future;
 
+pub use crate::answer::Transport;
+
 pub use listen::ServeError;
 pub use server::{
     CONNECTIONS, CONNECTIONS_PER_CLIENT, DEFERRED, DEFERRED_PER_CONNECTION, FRAME_TIME, GRACE,
@@ -34,15 +36,6 @@ pub const MAX_UDP_RESPONSE: usize = 4096;
 
 /// Octets of the largest message on a stream (RFC 1035, section 4.2.2).
 pub const MAX_STREAM_RESPONSE: usize = 65_535;
-
-/// How a message travels.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Transport {
-    /// One datagram a message.
-    Udp,
-    /// A stream of messages, each behind its length (RFC 1035, section 4.2.2).
-    Stream,
-}
 
 /// What became of a query.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

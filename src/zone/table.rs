@@ -346,7 +346,7 @@ const PLACE_MASK: u32 = 0x00ff_ffff;
 /// Eight bits of a hash that neither the shard nor the bucket is chosen by.
 #[inline]
 fn tag(hash: u64) -> u32 {
-    (hash >> 24) as u32 & 0xff
+    ((hash >> 24) & 0xff) as u32
 }
 
 #[cfg(test)]

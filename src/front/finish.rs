@@ -1,0 +1,169 @@
+//! What hangs on somebody else: names that are forwarded, and aliases that lead outside.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::{Block, Front, Work, decide};
+use crate::answer::{
+    self, Cause, Failure, Outcome, Query, Rcode, STREAM_MOST, Settings, Transport,
+};
+use crate::serve::{MAX_UDP_RESPONSE, UpstreamError};
+
+/// How many server blocks an alias may lead through: each asks the next as a client would.
+const BLOCKS_MOST: usize = 8;
+/// How often an alias's target is asked for anew because the Service changed meanwhile.
+const TURNS_MOST: usize = 3;
+
+impl Front {
+    /// Answers a query, awaiting whom it hangs on. `None` is silence.
+    pub(super) async fn finish_query(
+        &self,
+        message: &[u8],
+        transport: Transport,
+    ) -> Option<Vec<u8>> {
+        let answer = Asking { front: self, transport, from: transport };
+        answer.ask(message, 0).await.ok()
+    }
+}
+
+/// A question on its way, from a client or from an alias that asks as a client would.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    front: &'a Front,
+    /// How the answer must fit.
+    transport: Transport,
+    /// How the client came, which upstreams are asked the same way.
+    from: Transport,
+}
+
+type Told<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Failure>> + Send + 'a>>;
+
+impl<'a> Asking<'a> {
+    fn ask(self, message: &'a [u8], depth: usize) -> Told<'a> {
+        Box::pin(self.ask_at(message, depth))
+    }
+
+    /// The response; [`Failure::Nobody`] where no block would say anything or forward.
+    async fn ask_at(self, message: &[u8], depth: usize) -> Result<Vec<u8>, Failure> {
+        let mut query = Query::default();
+        let mut out = vec![0; room(self.transport)];
+        let read = query.read(message);
+        let block = self.front.blocks.get(self.front.blocks.choose(query.asked()));
+        let view = block.and_then(|block| block.view.as_ref()).map(|view| view.load_full());
+        let view = view.as_deref();
+        let rotation = self.front.rotations.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let work = Work { message, query: &query, read, transport: self.transport, rotation };
+        let outcome = decide(block, view, work, &mut out);
+        let settings = block.map(|block| block.settings_for(query.asked())).unwrap_or_default();
+        let desk = answer::Desk { view, settings: &settings, transport: self.transport, rotation };
+        let done = match outcome {
+            // An alias that asks learns by this that there is nobody to be asked.
+            Outcome::Reply { cause: Cause::NotOurs, .. } if depth > 0 => {
+                return Err(Failure::Nobody);
+            }
+            Outcome::Silence => return Err(Failure::Nobody),
+            Outcome::Reply { .. } => outcome,
+            Outcome::Forward => match self.forward(block, message, &query).await {
+                Ok(reply) => return Ok(fit(reply, message, &query, self.transport, settings)),
+                Err(failure) if depth > 0 => return Err(failure),
+                Err(failure) => {
+                    let cause = Cause::Upstream(failure);
+                    answer::error(&desk, message, &query, Rcode::ServFail, cause, &mut out)
+                }
+            },
+            Outcome::Chase(len) => {
+                self.chase(&desk, message, &mut query, len, &mut out, depth).await
+            }
+        };
+        match done {
+            Outcome::Reply { len, .. } => {
+                out.truncate(len);
+                Ok(out)
+            }
+            _ => Err(Failure::Unusable),
+        }
+    }
+
+    /// Asks for the target of an alias until what is said fits the alias.
+    async fn chase(
+        self,
+        desk: &answer::Desk<'_>,
+        message: &[u8],
+        query: &mut Query,
+        mut len: usize,
+        out: &mut [u8],
+        depth: usize,
+    ) -> Outcome {
+        for _ in 0..TURNS_MOST {
+            let question = out.get(..len).unwrap_or(&[]).to_vec();
+            let told = if depth < BLOCKS_MOST {
+                // Nothing of ours may be cut short before it is taken into the answer.
+                let inner = Asking { transport: Transport::Stream, ..self };
+                inner.ask(&question, depth + 1).await
+            } else {
+                Err(Failure::Unusable)
+            };
+            let told = told.as_deref().map_err(|failure| *failure);
+            match answer::chased(desk, message, query, told, out) {
+                Outcome::Chase(again) => len = again,
+                done => return done,
+            }
+        }
+        let cause = Cause::Upstream(Failure::Unusable);
+        answer::error(desk, message, query, Rcode::ServFail, cause, out)
+    }
+
+    async fn forward(
+        self,
+        block: Option<&Block>,
+        message: &[u8],
+        query: &Query,
+    ) -> Result<Vec<u8>, Failure> {
+        let block = block.ok_or(Failure::Nobody)?;
+        let (_, upstreams) = block.forward.as_ref().ok_or(Failure::Nobody)?;
+        upstreams.ask(message, self.from).await.map_err(|error| {
+            if block.errors {
+                let name = crate::name::Name::from_wire(query.asked().name());
+                let name = name.map(|name| name.to_string()).unwrap_or_default();
+                tracing::error!(name, qtype = query.qtype(), %error, "forwarding failed");
+            }
+            match error {
+                UpstreamError::Nobody => Failure::Nobody,
+                _ => Failure::Unreachable,
+            }
+        })
+    }
+}
+
+/// The largest response that a transport carries, in octets.
+fn room(transport: Transport) -> usize {
+    match transport {
+        Transport::Udp => MAX_UDP_RESPONSE,
+        Transport::Stream => STREAM_MOST,
+    }
+}
+
+/// An upstream's response as it can be handed on: what is too large for the client's datagrams is
+/// cut to its question, with TC, so that the client asks again over TCP.
+fn fit(
+    mut reply: Vec<u8>,
+    message: &[u8],
+    query: &Query,
+    transport: Transport,
+    settings: Settings,
+) -> Vec<u8> {
+    let desk = answer::Desk { view: None, settings: &settings, transport, rotation: 0 };
+    if reply.len() <= answer::limit(&desk, query).max(usize::from(answer::UDP_LEAST)) {
+        return reply;
+    }
+    let end = query.question_end().min(message.len());
+    reply.truncate(end);
+    if let (Some(question), Some(copy)) = (message.get(12..end), reply.get_mut(12..end)) {
+        copy.copy_from_slice(question);
+    }
+    if let Some(header) = reply.first_chunk_mut::<12>() {
+        header[2] |= 0x02;
+        header[4..].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
+    }
+    reply
+}
