@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod config;
 pub mod front;
 pub mod name;
+pub mod ops;
 pub mod registry;
 pub mod serve;
 pub mod zone;

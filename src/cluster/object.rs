@@ -117,7 +117,7 @@ impl std::fmt::Display for ObjectKey {
 }
 
 /// What of an object's metadata is looked at.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Meta {
     /// Namespace and name.
     pub key: ObjectKey,
@@ -135,7 +135,7 @@ impl Meta {
 }
 
 /// One object.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Object {
     /// core/v1 Namespace.
     Namespace(Namespace),
@@ -174,7 +174,7 @@ impl Object {
 }
 
 /// core/v1 Namespace.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Namespace {
     /// Name (the key's namespace is empty) and labels.
     pub meta: Meta,
@@ -210,7 +210,7 @@ pub enum Protocol {
 }
 
 /// `spec.clusterIPs`, or `spec.clusterIP` where that is all there is.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub enum ClusterIps {
     /// Neither field is there: a manifest that no API server has completed.
     #[default]
@@ -222,7 +222,7 @@ pub enum ClusterIps {
 }
 
 /// core/v1 Service.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Service {
     /// Namespace, name, version and labels.
@@ -249,7 +249,7 @@ pub struct Service {
 }
 
 /// One of a Service's ports.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct ServicePort {
     /// `name`; empty where absent.
     pub name: Box<str>,
@@ -260,7 +260,7 @@ pub struct ServicePort {
 }
 
 /// Who wrote a slice, by its label `endpointslice.kubernetes.io/managed-by`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum ManagedBy {
     /// `endpointslice-controller.k8s.io`.
     Controller,
@@ -272,7 +272,7 @@ pub enum ManagedBy {
 }
 
 /// `addressType` of a slice.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum SliceAddresses {
     /// `IPv4`.
     V4,
@@ -283,7 +283,7 @@ pub enum SliceAddresses {
 }
 
 /// discovery.k8s.io/v1 EndpointSlice.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct EndpointSlice {
     /// Namespace, name, version and labels.
     pub meta: Meta,
@@ -300,7 +300,7 @@ pub struct EndpointSlice {
 }
 
 /// One endpoint: of a slice, or an address of an Endpoints object.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Endpoint {
     /// `addresses`, all of the slice's family; several are all published.
     pub addresses: SmallVec<[IpAddr; 1]>,
@@ -326,7 +326,7 @@ pub struct EndpointPort {
 }
 
 /// core/v1 Endpoints.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Endpoints {
     /// Namespace, name, version and labels.
     pub meta: Meta,
@@ -338,7 +338,7 @@ pub struct Endpoints {
 }
 
 /// A subset of an Endpoints object.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Subset {
     /// `addresses` (ready) and `notReadyAddresses` (not), one endpoint each.
     pub endpoints: Vec<Endpoint>,
@@ -347,7 +347,7 @@ pub struct Subset {
 }
 
 /// core/v1 Pod.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Pod {
     /// Namespace, name, version and labels.
     pub meta: Meta,

@@ -59,11 +59,15 @@ impl Registry {
 
     /// Applies changes; what they do becomes visible all at once.
     pub fn apply(&self, changes: impl IntoIterator<Item = Change>) {
+        self.batch(|sink| changes.into_iter().for_each(sink));
+    }
+
+    /// Applies what `fill` hands over; what that does becomes visible all at once, when `fill` has
+    /// returned.
+    pub fn batch(&self, fill: impl FnOnce(&mut dyn FnMut(Change))) {
         {
             let _shared = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-            for change in changes {
-                self.apply_one(change);
-            }
+            fill(&mut |change| self.apply_one(change));
         }
         // A full channel means that the publisher is about to look anyway.
         let _ = self.wake.try_send(());

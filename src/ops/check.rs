@@ -1,0 +1,59 @@
+//! `check`: everything that is wrong with a Corefile and with manifests.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::cluster::manifest::{self, Grade};
+use crate::config::{self, Config, DNS_PORT, Source};
+
+/// Writes every fault and warning to `out` and says whether there was a fault.
+pub fn check(
+    corefile: Option<&Path>,
+    manifests: &[PathBuf],
+    mut out: impl Write,
+) -> std::io::Result<bool> {
+    let mut faults = false;
+    let mut paths = manifests.to_vec();
+    if let Some(file) = corefile {
+        match config::read_corefile(file, DNS_PORT) {
+            Ok(config) => {
+                for warning in &config.warnings {
+                    writeln!(out, "warning: {warning}")?;
+                }
+                paths.extend(sources(&config));
+            }
+            Err(errors) => {
+                faults = true;
+                for error in errors {
+                    writeln!(out, "error: {error}")?;
+                }
+            }
+        }
+    }
+    for fault in manifest::check(paths) {
+        let grade = match fault.grade {
+            Grade::Broken => {
+                faults = true;
+                "error"
+            }
+            Grade::Warning => "warning",
+        };
+        writeln!(out, "{grade}: {fault}")?;
+    }
+    Ok(faults)
+}
+
+/// The manifests that a Corefile names.
+fn sources(config: &Config) -> Vec<PathBuf> {
+    let kubernetes = config.servers.iter().filter_map(|server| server.kubernetes.as_ref());
+    let mut paths: Vec<PathBuf> = kubernetes
+        .filter_map(|kubernetes| match &kubernetes.source {
+            Source::Manifests(paths) => Some(paths.clone()),
+            Source::Cluster(_) => None,
+        })
+        .flatten()
+        .collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}

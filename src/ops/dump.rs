@@ -1,0 +1,30 @@
+//! `dump`: every record of every zone as text.
+
+use std::io::{BufWriter, Write};
+
+use super::run::load;
+use crate::answer::walk;
+use crate::config::Run;
+
+/// Writes the zones of the configuration to `out`, a record a line.
+pub fn dump(run: &Run, out: impl Write) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(out);
+    for loading in load(&run.config)?.values() {
+        let view = loading.view();
+        let mut written = Ok(());
+        // In the order of the configuration, not of the longest match.
+        for zone in &view.spec().zones {
+            let Some(zone) = view.zones().iter().find(|found| found.zone == *zone) else {
+                continue;
+            };
+            walk(&view, zone, |line| {
+                if written.is_ok() {
+                    written = writeln!(out, "{line}");
+                }
+            });
+        }
+        written?;
+    }
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! `serve`: reads the sources, opens the sockets, answers until told to stop.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::cluster::{Cluster, Loading};
+use crate::config::{Config, Listen, Run, ServerBlock};
+use crate::front::{Block, Front, local_addresses};
+use crate::serve::{Options, Server};
+
+/// Answers DNS until SIGTERM or SIGINT, then for the configured time more, and drains the sockets.
+/// An error is one of starting.
+pub fn serve(run: &Run) -> anyhow::Result<()> {
+    let config = &run.config;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime that waits for signals")?;
+    // Before the sockets open, so that no signal ends the process with queries unanswered.
+    let mut signals = runtime.block_on(async { Signals::new() })?;
+    let clusters = follow(load(config)?)?;
+    let servers: Arc<[Server]> = servers(config, &clusters)?.into();
+    runtime.block_on(stop(&mut signals, &servers, config.lameduck));
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The `kubernetes` blocks, by the number of the block of the configuration that they stand in.
+pub(super) fn load(config: &Config) -> anyhow::Result<BTreeMap<usize, Loading>> {
+    let mut loaded = BTreeMap::new();
+    for server in &config.servers {
+        let Some(kubernetes) = &server.kubernetes else { continue };
+        if !loaded.contains_key(&server.block) {
+            let same = config.servers.iter().filter(|other| other.block == server.block);
+            let listen: Vec<Listen> = same.flat_map(|other| other.listen.clone()).collect();
+            let mut spec = kubernetes.spec.clone();
+            spec.local_addresses = local_addresses(&listen);
+            loaded.insert(server.block, Loading::read(kubernetes, spec)?);
+        }
+    }
+    Ok(loaded)
+}
+
+fn follow(loaded: BTreeMap<usize, Loading>) -> anyhow::Result<BTreeMap<usize, Cluster>> {
+    loaded.into_iter().map(|(block, loading)| Ok((block, loading.follow()?))).collect()
+}
+
+/// One server for each set of blocks that share their addresses.
+fn servers(config: &Config, clusters: &BTreeMap<usize, Cluster>) -> anyhow::Result<Vec<Server>> {
+    let mut at: BTreeMap<SocketAddr, (Vec<usize>, Listen)> = BTreeMap::new();
+    for (index, server) in config.servers.iter().enumerate() {
+        for listen in &server.listen {
+            at.entry(listen.address).or_insert_with(|| (Vec::new(), *listen)).0.push(index);
+        }
+    }
+    let mut groups: BTreeMap<Vec<usize>, Vec<Listen>> = BTreeMap::new();
+    for (_, (blocks, listen)) in at {
+        groups.entry(blocks).or_default().push(listen);
+    }
+    let mut options = Options::default();
+    if let Some(workers) = config.workers {
+        options.workers = workers;
+    }
+    let mut servers = Vec::new();
+    for (blocks, listen) in groups {
+        let blocks = blocks.iter().filter_map(|index| config.servers.get(*index));
+        let block = |server: &ServerBlock| {
+            let cluster = server.kubernetes.as_ref().and_then(|_| clusters.get(&server.block));
+            Block::new(server, cluster.map(Cluster::view))
+        };
+        let front = Front::new(blocks.map(block).collect());
+        servers.push(Server::start(front, &listen, options.clone())?);
+    }
+    Ok(servers)
+}
+
+/// Waits for the signal to stop, and stops: at once for whoever asks twice.
+async fn stop(signals: &mut Signals, servers: &Arc<[Server]>, lameduck: Duration) {
+    signals.stop().await;
+    if !lameduck.is_zero() {
+        tracing::info!(?lameduck, "stopping; answers go on for a while");
+        tokio::select! {
+            () = tokio::time::sleep(lameduck) => {}
+            () = signals.stop() => {}
+        }
+    }
+    tracing::info!("stopping; sockets are drained");
+    servers.iter().for_each(Server::stop);
+    let waiting = Arc::clone(servers);
+    let mut drained = tokio::task::spawn_blocking(move || waiting.iter().for_each(Server::wait));
+    let failed = tokio::select! {
+        result = &mut drained => result.is_err(),
+        () = signals.stop() => {
+            tracing::warn!("stopping at once");
+            servers.iter().for_each(Server::stop);
+            drained.await.is_err()
+        }
+    };
+    if failed {
+        tracing::error!("the thread that waited for the sockets has panicked");
+    }
+}
+
+/// The signals that mean something.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let of = |kind| signal(kind).context("cannot wait for signals");
+        Ok(Self {
+            terminate: of(SignalKind::terminate())?,
+            interrupt: of(SignalKind::interrupt())?,
+            hangup: of(SignalKind::hangup())?,
+        })
+    }
+
+    /// Ends with the next signal to stop.
+    async fn stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    tracing::warn!("SIGHUP has no effect in this version; manifests are followed");
+                }
+            }
+        }
+    }
+}
