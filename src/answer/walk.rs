@@ -262,7 +262,7 @@ fn write_strings(f: &mut fmt::Formatter<'_>, data: &[u8]) -> fmt::Result {
             match first {
                 // Within quotes, only these need an escape.
                 b'.' | b' ' | b';' | b'(' | b')' | b'@' | b'$' => {
-                    write!(f, "{}", char::from(*first))?
+                    write!(f, "{}", char::from(*first))?;
                 }
                 _ => write_label(f, &[*first])?,
             }

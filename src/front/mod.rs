@@ -110,10 +110,13 @@ impl Blocks {
     }
 }
 
+/// A watch on where views are published, which looks there without a write to shared memory.
+type Newest = Cache<Arc<ArcSwap<View>>, Arc<View>>;
+
 /// One query thread's access to a [`Front`].
 pub struct Clerk {
     blocks: Blocks,
-    caches: Vec<Option<Cache<Arc<ArcSwap<View>>, Arc<View>>>>,
+    caches: Vec<Option<Newest>>,
     views: Vec<Option<Arc<View>>>,
     query: Query,
     rotation: u32,
@@ -151,6 +154,7 @@ impl serve::Clerk for Clerk {
 }
 
 /// A query on its way to an outcome.
+#[derive(Clone, Copy)]
 struct Work<'w> {
     message: &'w [u8],
     query: &'w Query,

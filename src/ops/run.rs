@@ -1,6 +1,7 @@
 //! `serve`: reads the sources, opens the sockets, answers until told to stop.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,12 +39,12 @@ pub(super) fn load(config: &Config) -> anyhow::Result<BTreeMap<usize, Loading>> 
     let mut loaded = BTreeMap::new();
     for server in &config.servers {
         let Some(kubernetes) = &server.kubernetes else { continue };
-        if !loaded.contains_key(&server.block) {
+        if let Entry::Vacant(vacant) = loaded.entry(server.block) {
             let same = config.servers.iter().filter(|other| other.block == server.block);
             let listen: Vec<Listen> = same.flat_map(|other| other.listen.clone()).collect();
             let mut spec = kubernetes.spec.clone();
             spec.local_addresses = local_addresses(&listen);
-            loaded.insert(server.block, Loading::read(kubernetes, spec)?);
+            vacant.insert(Loading::read(kubernetes, spec)?);
         }
     }
     Ok(loaded)

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::choice::{self, Choice};
+use super::draft::Draft;
 use super::endpoints::{self, Drop, Inputs, Joined};
-use super::record::{Draft, FrontKind, Record, Unusable, address_in};
+use super::record::{FrontKind, Record, Unusable, address_in};
 use super::spec::Spec;
 use crate::cluster::{AddressFamily, ClusterIps, Service, parse_address};
 use crate::name::Name;

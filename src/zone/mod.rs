@@ -6,6 +6,7 @@
 
 mod choice;
 mod compile;
+mod draft;
 mod endpoints;
 pub mod record;
 pub mod reverse;
