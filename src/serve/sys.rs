@@ -489,7 +489,8 @@ fn set(socket: BorrowedFd<'_>, level: c_int, option: c_int, value: c_int) -> io:
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The size of a structure as the socket calls want it; all of them are small.
+/// The size of a structure as the socket calls want it.
+#[expect(clippy::cast_possible_truncation, reason = "no structure here has 4 GiB")]
 const fn length_of<T>() -> libc::socklen_t {
     size_of::<T>() as libc::socklen_t
 }
@@ -522,3 +523,6 @@ impl<T> Drop for Slab<T> {
         drop(unsafe { Box::from_raw(elements) });
     }
 }
+
+#[cfg(test)]
+mod tests;
