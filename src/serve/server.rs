@@ -22,7 +22,7 @@ use super::listen::{self, Bound};
 use super::stream::{self, Door};
 use super::tally::{Counters, Traffic};
 use super::worker::Worker;
-use super::{Desk, ServeError};
+use super::{Desk, ServeError, sys};
 use crate::config::Listen;
 
 /// Threads of the runtime. Most queries come over UDP; two keep a slow one from holding up the
@@ -39,7 +39,7 @@ pub const FRAME_TIME: Duration = Duration::from_secs(5);
 /// How long a client may take to read what was written to it.
 pub const WRITE_TIME: Duration = Duration::from_secs(10);
 
-/// Connections open at a time: about 1 KiB each here and some more in the kernel.
+/// Connections open at a time: about 1.5 KiB each here while idle, and some more in the kernel.
 pub const CONNECTIONS: usize = 4096;
 
 /// Connections open at a time for one client address: a sixteenth, so that no single one can keep
@@ -121,6 +121,9 @@ impl Server {
         options: Options,
     ) -> Result<Self, ServeError> {
         let workers = options.workers.max(1);
+        if let Err(fault) = sys::raise_descriptor_limit() {
+            warn!(%fault, "cannot raise the limit of open files; fewer connections are possible");
+        }
         let bound = listen::open(listen, workers)?;
         let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
         let start = |what| move |source| ServeError::Start { what, source };

@@ -35,6 +35,27 @@ fn every_datagram_sent_before_the_stop_is_answered() {
 }
 
 #[test]
+fn a_long_queue_is_answered_to_its_end() {
+    let server = start(&["127.0.0.1:0"], options());
+    let address = server.addresses()[0];
+    udp(address).send(&query(0, SLOW, 500)).expect("send");
+    // Behind it there are more than a worker takes from one socket at a time.
+    let clients: Vec<_> = (0..4).map(|_| udp(address)).collect();
+    for id in 0..100 {
+        for client in &clients {
+            client.send(&query(id, ECHO, 0)).expect("send");
+        }
+    }
+    server.stop();
+    server.wait();
+    for client in &clients {
+        for id in 0..100 {
+            assert_eq!(receive(client), query(id, ECHO, 0));
+        }
+    }
+}
+
+#[test]
 fn every_query_on_a_stream_before_the_stop_is_answered() {
     let server = start(&["127.0.0.1:0"], options());
     let mut streams: Vec<_> = (0..20).map(|_| tcp(server.addresses()[0])).collect();
