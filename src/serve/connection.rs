@@ -6,11 +6,12 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::{JoinError, JoinSet};
@@ -343,7 +344,8 @@ impl<D: Desk> Connection<D> {
     }
 
     fn expire(&mut self) -> io::Result<()> {
-        if Instant::now() < self.deadline() {
+        let now = Instant::now();
+        if now < self.deadline() {
             return Ok(());
         }
         if self.drained_by.is_none() {
@@ -352,10 +354,21 @@ impl<D: Desk> Connection<D> {
         if !self.unsent.is_empty() {
             return Err(io::ErrorKind::TimedOut.into());
         }
+        if self.drained_by.is_some_and(|limit| now < limit) && self.holds_octets() {
+            self.last_read = now;
+            return Ok(());
+        }
         // Nothing more is read, what is deferred is still sent.
         self.reading = Reading::Given;
         self.received = Vec::new();
         Ok(())
+    }
+
+    /// Whether the kernel holds octets of this connection. The runtime may not have heard of them
+    /// yet where its threads are busy.
+    fn holds_octets(&self) -> bool {
+        let mut octet = [MaybeUninit::uninit()];
+        SockRef::from(&self.stream).peek(&mut octet).is_ok_and(|count| count > 0)
     }
 
     /// Ends our side, then reads what the client still sends: octets left unread when a socket is

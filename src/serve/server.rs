@@ -6,8 +6,10 @@
 
 use std::convert::Infallible;
 use std::io::{self, PipeReader, PipeWriter, Write};
+use std::mem;
 use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -20,7 +22,7 @@ use super::listen::{self, Bound};
 use super::stream::{self, Door};
 use super::tally::{Counters, Traffic};
 use super::worker::Worker;
-use super::{Desk, ServeError};
+use super::{Desk, ServeError, sys};
 use crate::config::Listen;
 
 /// Threads of the runtime. Most queries come over UDP; two keep a slow one from holding up the
@@ -37,7 +39,7 @@ pub const FRAME_TIME: Duration = Duration::from_secs(5);
 /// How long a client may take to read what was written to it.
 pub const WRITE_TIME: Duration = Duration::from_secs(10);
 
-/// Connections open at a time: about 1 KiB each here and some more in the kernel.
+/// Connections open at a time: about 1.5 KiB each here while idle, and some more in the kernel.
 pub const CONNECTIONS: usize = 4096;
 
 /// Connections open at a time for one client address: a sixteenth, so that no single one can keep
@@ -104,7 +106,7 @@ impl Default for Options {
 pub struct Server {
     addresses: Vec<SocketAddr>,
     stage: watch::Sender<Stage>,
-    /// Written to once, and never read from, so that every worker wakes up.
+    /// Written to at a stop and never read from, so that every worker wakes up.
     wake: PipeWriter,
     traffic: Box<dyn Fn() -> Traffic + Send + Sync>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
@@ -119,14 +121,17 @@ impl Server {
         options: Options,
     ) -> Result<Self, ServeError> {
         let workers = options.workers.max(1);
+        if let Err(fault) = sys::raise_descriptor_limit() {
+            warn!(%fault, "cannot raise the limit of open files; fewer connections are possible");
+        }
         let bound = listen::open(listen, workers)?;
         let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
         let start = |what| move |source| ServeError::Start { what, source };
-        let runtime = runtime(options.stream_threads).map_err(start("the runtime"))?;
+        let runtime = OwnRuntime::new(options.stream_threads).map_err(start("the runtime"))?;
         let (reader, wake) = io::pipe().map_err(start("a pipe"))?;
         let (stage, _) = watch::channel(Stage::Serving);
         let watch = Watch { stage: stage.subscribe(), wake: Arc::new(reader) };
-        let common = Arc::new(Common::new(desk, options, runtime.handle().clone(), &stage));
+        let common = Arc::new(Common::new(desk, options, runtime.handle.clone(), &stage));
         let (sockets, listeners) = share_out(bound, workers);
         let (alive, ended) = mpsc::channel(1);
 
@@ -178,9 +183,18 @@ impl Server {
     /// Stops, without waiting for it. The first time: nothing new is accepted, what has arrived is
     /// answered, deferred queries get [`Options::grace`]. The second time: at once.
     pub fn stop(&self) {
-        self.stage.send_modify(|stage| *stage = stage.next());
-        // It fails where all readers are gone, and so are the threads to be woken.
-        let _ = (&self.wake).write_all(&[1]);
+        self.advance(Stage::next);
+    }
+
+    fn advance(&self, to: impl FnOnce(Stage) -> Stage) {
+        let changed = self.stage.send_if_modified(|stage| {
+            let before = mem::replace(stage, to(*stage));
+            before != *stage
+        });
+        if changed {
+            // It fails where all readers are gone, and so are the threads to be woken.
+            let _ = (&self.wake).write_all(&[1]);
+        }
     }
 
     /// Waits until it has stopped. A thread of another runtime must not call it while it has
@@ -197,8 +211,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stage.send_replace(Stage::Halted);
-        let _ = (&self.wake).write_all(&[1]);
+        self.advance(|_| Stage::Halted);
         self.wait();
     }
 }
@@ -310,9 +323,9 @@ struct Supervisor<D: Desk> {
 }
 
 impl<D: Desk> Supervisor<D> {
-    fn run(self, runtime: Runtime, listeners: Vec<StdListener>) {
+    fn run(self, runtime: OwnRuntime, listeners: Vec<StdListener>) {
         let Self { common, threads, _sockets, alive, mut ended } = self;
-        runtime.block_on(async {
+        runtime.handle.block_on(async {
             for listener in listeners {
                 tokio::spawn(stream::accept(listener, Arc::clone(&common), alive.clone()));
             }
@@ -341,18 +354,42 @@ impl<D: Desk> Supervisor<D> {
                 warn!("a UDP worker panicked");
             }
         }
-        runtime.shutdown_timeout(RUNTIME_END);
+        runtime.end();
     }
 }
 
-fn runtime(threads: usize) -> io::Result<Runtime> {
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    let next = AtomicUsize::new(0);
-    Builder::new_multi_thread()
-        .worker_threads(threads.max(1))
-        .thread_name_fn(move || format!("serve-{}", next.fetch_add(1, Relaxed)))
-        .enable_all()
-        .build()
+/// The runtime. Unlike a bare [`Runtime`] it may be dropped inside another one, which happens
+/// where the server cannot be started.
+struct OwnRuntime {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl OwnRuntime {
+    fn new(threads: usize) -> io::Result<Self> {
+        let next = AtomicUsize::new(0);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name_fn(move || format!("serve-{}", next.fetch_add(1, Relaxed)))
+            .enable_all()
+            .build()?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+
+    /// Ends it and waits for its threads, on a thread that belongs to no runtime.
+    fn end(mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(RUNTIME_END);
+        }
+    }
+}
+
+impl Drop for OwnRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// Gives each worker its socket of each address.

@@ -447,6 +447,22 @@ fn wait_writable(socket: BorrowedFd<'_>) {
     let _ = poll(&mut entries, SEND_PATIENCE);
 }
 
+/// Raises the soft limit of open files to the hard one: the soft one is often 1,024, for the sake of
+/// programs that use select(2), and each connection needs a file.
+pub(super) fn raise_descriptor_limit() -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls take a pointer to a structure that lives until they return.
+    let done = unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit)
+        } else {
+            -1
+        }
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Sets the receive buffer beyond `net.core.rmem_max`; needs `CAP_NET_ADMIN`.
 pub(super) fn force_receive_buffer(socket: BorrowedFd<'_>, octets: c_int) -> io::Result<()> {
     set(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, octets)
@@ -489,7 +505,8 @@ fn set(socket: BorrowedFd<'_>, level: c_int, option: c_int, value: c_int) -> io:
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The size of a structure as the socket calls want it; all of them are small.
+/// The size of a structure as the socket calls want it.
+#[expect(clippy::cast_possible_truncation, reason = "no structure here has 4 GiB")]
 const fn length_of<T>() -> libc::socklen_t {
     size_of::<T>() as libc::socklen_t
 }
@@ -522,3 +539,6 @@ impl<T> Drop for Slab<T> {
         drop(unsafe { Box::from_raw(elements) });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,8 +30,8 @@ pub const EXCHANGE_TIME: Duration = Duration::from_secs(2);
 /// asks again.
 pub const ASK_TIME: Duration = Duration::from_secs(4);
 
-/// Sockets to upstreams open at a time; more queries wait for one. CoreDNS's usual
-/// `max_concurrent`.
+/// Sockets to upstreams open at a time; more queries wait for one. What
+/// `max_concurrent` of `forward` usually says.
 pub const MAX_UPSTREAM_SOCKETS: usize = 1000;
 
 /// Octets of the largest reply taken from a datagram; a larger one is asked for over TCP.

@@ -80,14 +80,13 @@ impl<D: Desk> Worker<D> {
 
     fn serve(&mut self) {
         let stop = self.sockets.len();
-        while self.watch.stage() == Stage::Serving {
+        loop {
             self.wait(None);
             self.sweep();
             if self.poller.readable(stop) {
-                break;
+                return self.drain();
             }
         }
-        self.drain();
     }
 
     /// Answers all that has come in before the sockets are closed.

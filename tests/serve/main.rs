@@ -1,0 +1,13 @@
+//! The sockets, with a toy in place of the answers: UDP, TCP, stop, and forwarding.
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+mod forward;
+#[cfg(test)]
+mod stop;
+#[cfg(test)]
+mod tcp;
+#[cfg(test)]
+mod toy;
+#[cfg(test)]
+mod udp;
