@@ -7,12 +7,16 @@ use crossbeam_channel::{Receiver, select};
 
 use super::Registry;
 use super::model::Dirty;
+use crate::cluster::ObjectKey;
 use crate::name::push_label;
-use crate::zone::{Delta, Inputs, View, compile};
+use crate::zone::{Delta, Inputs, Spec, View, compile};
 
 /// How long a burst of changes is gathered before the next view. A lone change does not wait: only
 /// what follows within this time of a view does.
 const GATHER: Duration = Duration::from_millis(5);
+/// How many Services are compiled before they are put into the next view. All of a first list at
+/// once would be a second copy of the cluster beside the view.
+const PART: usize = 256;
 
 /// Where the serial's time comes from.
 pub trait Clock: Send + 'static {
@@ -83,55 +87,70 @@ impl<C: Clock> Publisher<C> {
             let mut pending = self.registry.pending();
             (pending.take(), pending.listed)
         };
+        let mut waiting = current.spec().needed_kinds();
+        listed.iter().for_each(|kind| waiting.remove(kind));
+        let dirty = self.with_members(dirty);
+        let deltas = dirty.chunks(PART).map(|part| self.delta(part, current.spec()));
+        current.with(deltas, waiting, self.clock.unix_seconds())
+    }
+
+    /// Adds to dirty namespaces what is filed under them; all once.
+    fn with_members(&self, dirty: Vec<Dirty>) -> Vec<Dirty> {
+        let mut members = Vec::new();
+        for what in &dirty {
+            let Dirty::Namespace(name) = what else { continue };
+            if let Some(state) = self.registry.model.namespaces.get(name) {
+                members.extend(state.members.iter().map(|member| {
+                    Dirty::Service(ObjectKey { namespace: name.clone(), name: member.clone() })
+                }));
+            }
+        }
+        let mut all = dirty;
+        all.extend(members);
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    fn delta(&self, part: &[Dirty], spec: &Spec) -> Delta {
         let mut delta = Delta::default();
-        for what in dirty {
+        for what in part {
             match what {
-                Dirty::Service(key) => self.service(&key, &mut delta),
-                Dirty::Namespace(name) => self.namespace(&name, &mut delta),
+                Dirty::Service(key) => self.service(key, spec, &mut delta),
+                Dirty::Namespace(name) => {
+                    let mut label = Vec::new();
+                    if push_label(&mut label, name).is_ok() {
+                        delta.namespaces.insert(label.into(), self.exposes(name));
+                    }
+                }
                 Dirty::Pod(namespace, ip) => {
                     let mut label = Vec::new();
-                    if push_label(&mut label, &namespace).is_ok() {
-                        let key = (namespace, ip);
+                    if push_label(&mut label, namespace).is_ok() {
+                        let key = (namespace.clone(), *ip);
                         let live = self.registry.model.pod_addresses.contains_key(&key);
-                        delta.pods.insert((label.into(), ip), live);
+                        delta.pods.insert((label.into(), *ip), live);
                     }
                 }
             }
         }
-        let needed = current.spec().needed_kinds();
-        let mut waiting = needed;
-        listed.iter().for_each(|kind| waiting.remove(kind));
-        current.with(&delta, waiting, self.clock.unix_seconds())
+        delta
     }
 
-    fn namespace(&self, name: &str, delta: &mut Delta) {
-        let mut label = Vec::new();
-        if push_label(&mut label, name).is_err() {
-            return;
-        }
-        let state = self.registry.model.namespaces.get(name);
-        let exposed = state.as_ref().is_some_and(|state| state.exposed.is_some());
-        let members: Vec<Box<str>> =
-            state.as_ref().map(|state| state.members.iter().cloned().collect()).unwrap_or_default();
-        drop(state);
-        delta.namespaces.insert(label.into(), exposed);
-        for member in members {
-            let key = crate::cluster::ObjectKey { namespace: name.into(), name: member };
-            self.service(&key, delta);
-        }
+    fn exposes(&self, namespace: &str) -> bool {
+        let state = self.registry.model.namespaces.get(namespace);
+        state.is_some_and(|state| state.exposed.is_some())
     }
 
-    fn service(&self, key: &crate::cluster::ObjectKey, delta: &mut Delta) {
+    fn service(&self, key: &ObjectKey, spec: &Spec, delta: &mut Delta) {
         let mut wire = Vec::new();
         let named = push_label(&mut wire, &key.name).and(push_label(&mut wire, &key.namespace));
         if named.is_err() {
             // No query can ask for it: the name cannot be written as two labels.
             return;
         }
-        let model = &self.registry.model;
-        let namespace = model.namespaces.get(&key.namespace);
-        let exposed = namespace.is_some_and(|state| state.exposed.is_some());
-        let record = model.services.get(key).filter(|_| exposed).and_then(|joint| {
+        let exposed = self.exposes(&key.namespace);
+        let joint = self.registry.model.services.get(key).filter(|_| exposed);
+        let record = joint.and_then(|joint| {
             let (service, _) = joint.service.as_ref()?;
             let inputs = Inputs {
                 service,
@@ -139,7 +158,7 @@ impl<C: Clock> Publisher<C> {
                 endpoints: joint.endpoints.as_ref().map(|found| &found.0),
                 slices_served: true,
             };
-            Some(compile(&inputs, self.registry.view.load().spec()).record)
+            Some(compile(&inputs, spec).record)
         });
         delta.services.insert(wire.into(), record);
     }

@@ -136,80 +136,34 @@ impl View {
     }
 
     /// The view in which the changes have been made, or none if no query could tell the difference.
-    /// `now` is Unix time in seconds, for the serial.
-    pub fn with(&self, delta: &Delta, waiting: KindSet, now: u32) -> Option<Self> {
-        let updates = self.updates(delta);
-        if updates.is_empty() && waiting == self.waiting {
+    /// The changes come in parts, so that never all of a large change is held beside the views;
+    /// nobody sees a part of them. `now` is Unix time in seconds, for the serial.
+    pub fn with(
+        &self,
+        deltas: impl IntoIterator<Item = Delta>,
+        waiting: KindSet,
+        now: u32,
+    ) -> Option<Self> {
+        let reverse = self.zones.iter().any(|zone| zone.zone.is_reverse());
+        let mut table: Option<Table> = None;
+        for delta in deltas {
+            let before = table.as_ref().unwrap_or(&self.table);
+            let updates = updates(before, delta, reverse);
+            if !updates.is_empty() {
+                table = Some(before.with(&updates));
+            }
+        }
+        if table.is_none() && waiting == self.waiting {
             return None;
         }
-        let table = if updates.is_empty() { self.table.clone() } else { self.table.with(&updates) };
-        let serial = self.serial.saturating_add(1).max(now);
         Some(Self {
             spec: Arc::clone(&self.spec),
             zones: Arc::clone(&self.zones),
             primary: self.primary.clone(),
-            table,
-            serial,
+            table: table.unwrap_or_else(|| self.table.clone()),
+            serial: self.serial.saturating_add(1).max(now),
             waiting,
         })
-    }
-
-    /// What differs, in the table's terms.
-    fn updates(&self, delta: &Delta) -> Updates {
-        let mut updates = Updates::new();
-        let mut put = |table: &Table, key: &[u8], body: Option<Vec<u8>>| {
-            if table.get(key) != body.as_deref() {
-                updates.insert(key.into(), body);
-            }
-        };
-        for (label, exists) in &delta.namespaces {
-            put(&self.table, label, exists.then(Vec::new));
-        }
-        for ((label, address), exists) in &delta.pods {
-            put(&self.table, pod_key(label, *address).as_slice(), exists.then(Vec::new));
-        }
-        let mut addresses: BTreeMap<IpAddr, BTreeMap<&[u8], Option<Claim>>> = BTreeMap::new();
-        for (key, body) in &delta.services {
-            let old = self.table.get(key);
-            if old == body.as_deref() {
-                continue;
-            }
-            let before = claims(key, old.and_then(Record::new));
-            let mut after = claims(key, body.as_deref().and_then(Record::new));
-            for (address, claim) in before {
-                let now = after.remove(&address);
-                if now.as_ref() != Some(&claim) {
-                    addresses.entry(address).or_default().insert(key, now);
-                }
-            }
-            for (address, claim) in after {
-                addresses.entry(address).or_default().insert(key, Some(claim));
-            }
-            put(&self.table, key, body.clone());
-        }
-        if !self.zones.iter().any(|zone| zone.zone.is_reverse()) {
-            return updates;
-        }
-        let mut shifts: BTreeMap<Box<[u8]>, i64> = BTreeMap::new();
-        for (address, changes) in &addresses {
-            let key = address_key(*address);
-            let old = self.table.get(key.as_slice());
-            let changes = changes.iter().map(|(key, claim)| (*key, claim.as_ref())).collect();
-            let new = merge_claims(old, &changes);
-            if old.is_some() != new.is_some() {
-                let shift = if new.is_some() { 1 } else { -1 };
-                for ancestor in ancestors(*address) {
-                    *shifts.entry(ancestor.as_slice().into()).or_default() += shift;
-                }
-            }
-            put(&self.table, key.as_slice(), new);
-        }
-        for (key, shift) in &shifts {
-            let old = self.table.get(key).and_then(|body| body.first_chunk::<8>());
-            let count = old.map_or(0, |octets| i64::from_le_bytes(*octets)) + shift;
-            put(&self.table, key, (count > 0).then(|| count.to_le_bytes().to_vec()));
-        }
-        updates
     }
 
     /// All addresses that answer PTR queries, sorted.
@@ -237,6 +191,65 @@ impl View {
         });
         all
     }
+}
+
+/// What differs, in the table's terms.
+fn updates(table: &Table, delta: Delta, reverse: bool) -> Updates {
+    let mut updates = Updates::new();
+    let mut put = |key: &[u8], body: Option<Vec<u8>>| {
+        if table.get(key) != body.as_deref() {
+            updates.insert(key.into(), body);
+        }
+    };
+    for (label, exists) in delta.namespaces {
+        put(&label, exists.then(Vec::new));
+    }
+    for ((label, address), exists) in delta.pods {
+        put(pod_key(&label, address).as_slice(), exists.then(Vec::new));
+    }
+    // For each address, the Services whose claim on it has changed.
+    let mut shifts = BTreeMap::new();
+    let mut addresses: BTreeMap<IpAddr, BTreeMap<&[u8], Option<Claim>>> = BTreeMap::new();
+    for (key, body) in delta.services.iter().filter(|_| reverse) {
+        let old = table.get(key);
+        if old == body.as_deref() {
+            continue;
+        }
+        let before = claims(key, old.and_then(Record::new));
+        let mut after = claims(key, body.as_deref().and_then(Record::new));
+        for (address, claim) in before {
+            let now = after.remove(&address);
+            if now.as_ref() != Some(&claim) {
+                addresses.entry(address).or_default().insert(key, now);
+            }
+        }
+        for (address, claim) in after {
+            addresses.entry(address).or_default().insert(key, Some(claim));
+        }
+    }
+    for (address, changes) in &addresses {
+        let key = address_key(*address);
+        let old = table.get(key.as_slice());
+        let changes = changes.iter().map(|(key, claim)| (*key, claim.as_ref())).collect();
+        let new = merge_claims(old, &changes);
+        if old.is_some() != new.is_some() {
+            let shift = if new.is_some() { 1 } else { -1 };
+            for ancestor in ancestors(*address) {
+                *shifts.entry(Box::<[u8]>::from(ancestor.as_slice())).or_default() += shift;
+            }
+        }
+        put(key.as_slice(), new);
+    }
+    drop(addresses);
+    for (key, shift) in &shifts {
+        let old = table.get(key).and_then(|body| body.first_chunk::<8>());
+        let count: i64 = old.map_or(0, |octets| i64::from_le_bytes(*octets)) + shift;
+        put(key, (count > 0).then(|| count.to_le_bytes().to_vec()));
+    }
+    for (key, body) in delta.services {
+        put(&key, body);
+    }
+    updates
 }
 
 impl Spec {
