@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::cluster::manifest::{Fault, Grade, Manifests, Report, follow};
 use crate::config::{Kubernetes, Source};
 use crate::registry::{Publisher, Registry, SystemClock};
+use crate::serve;
 use crate::zone::{Spec, View};
 
 /// A registry and the threads that keep it current. Dropping it ends them.
@@ -35,7 +36,8 @@ impl Loading {
         registry.batch(|sink| report = manifests.load_into(sink));
         let report = report?;
         tell(&report.faults, &report.whole);
-        let mut publisher = Publisher::new(Arc::clone(&registry), SystemClock);
+        let mut publisher =
+            Publisher::new(Arc::clone(&registry), SystemClock).with_tidy(serve::give_back_memory);
         publisher.publish();
         Ok(Self { registry, publisher, manifests })
     }

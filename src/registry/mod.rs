@@ -208,6 +208,8 @@ impl Registry {
                     changed
                 }
                 Err(at) => {
+                    // Most Services have one slice: no room for four.
+                    joint.slices.reserve_exact(1);
                     joint.slices.insert(at, slice);
                     true
                 }

@@ -18,6 +18,10 @@ const GATHER: Duration = Duration::from_millis(5);
 /// once would be a second copy of the cluster beside the view.
 const PART: usize = 256;
 
+/// After how much looked at for one view memory is tidied: more than daily business, less than a
+/// list of a cluster that would be missed.
+const TIDY_AFTER: usize = 2_000;
+
 /// Where the serial's time comes from.
 pub trait Clock: Send + 'static {
     /// Unix time in seconds.
@@ -40,12 +44,20 @@ impl Clock for SystemClock {
 pub struct Publisher<C = SystemClock> {
     registry: Arc<Registry>,
     clock: C,
+    tidy: fn(),
 }
 
 impl<C: Clock> Publisher<C> {
     /// The publisher of `registry`, of which there must be but one.
     pub fn new(registry: Arc<Registry>, clock: C) -> Self {
-        Self { registry, clock }
+        Self { registry, clock, tidy: || () }
+    }
+
+    /// Has `tidy` run after each view for which much was compiled, such as a first list: for an
+    /// allocator that gives memory back only when told to.
+    #[must_use]
+    pub fn with_tidy(self, tidy: fn()) -> Self {
+        Self { tidy, ..self }
     }
 
     /// Publishes until `stop` is closed or says something.
@@ -73,16 +85,23 @@ impl<C: Clock> Publisher<C> {
     /// Puts the next view in place, and says whether there was reason for one.
     pub fn publish(&mut self) -> bool {
         let current = self.registry.view.load_full();
-        let next = {
+        let (looked_at, next) = {
             let _alone = self.registry.gate.write().unwrap_or_else(PoisonError::into_inner);
             self.next_view(&current)
         };
-        let Some(next) = next else { return false };
-        self.registry.view.store(Arc::new(next));
-        true
+        let published = next.is_some();
+        if let Some(next) = next {
+            self.registry.view.store(Arc::new(next));
+        }
+        drop(current);
+        if looked_at > TIDY_AFTER {
+            (self.tidy)();
+        }
+        published
     }
 
-    fn next_view(&self, current: &View) -> Option<View> {
+    /// How much was looked at, and the view that comes of it.
+    fn next_view(&self, current: &View) -> (usize, Option<View>) {
         let (dirty, listed) = {
             let mut pending = self.registry.pending();
             (pending.take(), pending.listed)
@@ -91,7 +110,7 @@ impl<C: Clock> Publisher<C> {
         listed.iter().for_each(|kind| waiting.remove(kind));
         let dirty = self.with_members(dirty);
         let deltas = dirty.chunks(PART).map(|part| self.delta(part, current.spec()));
-        current.with(deltas, waiting, self.clock.unix_seconds())
+        (dirty.len(), current.with(deltas, waiting, self.clock.unix_seconds()))
     }
 
     /// Adds to dirty namespaces what is filed under them; all once.
