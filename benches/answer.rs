@@ -24,7 +24,10 @@ struct Kind {
 
 const KINDS: [Kind; 5] = [
     Kind { name: "A hit", make: |numbers, services| query(&service(numbers, services), A) },
-    Kind { name: "AAAA NODATA", make: |numbers, services| query(&service(numbers, services), AAAA) },
+    Kind {
+        name: "AAAA NODATA",
+        make: |numbers, services| query(&service(numbers, services), AAAA),
+    },
     Kind { name: "search-list miss", make: miss },
     Kind {
         name: "no such namespace",
@@ -65,7 +68,10 @@ fn main() {
     let smoke = std::env::args().any(|arg| arg == "--smoke");
     let sizes: &[usize] = if smoke { &[1_000] } else { &[10_000, 1_000_000] };
     let (queries, rounds) = if smoke { (1_000, 3) } else { (1 << 17, 15) };
-    println!("{:>9}  {:<18} {:>9} {:>12} {:>7}", "services", "query", "ns/query", "parse+copy", "ratio");
+    println!(
+        "{:>9}  {:<18} {:>9} {:>12} {:>7}",
+        "services", "query", "ns/query", "parse+copy", "ratio"
+    );
     for &services in sizes {
         let (_registry, _publisher, view) = view(services, 0);
         for kind in &KINDS {
@@ -79,7 +85,10 @@ fn main() {
             }
             let (answer, floor) = (median(&mut answers), median(&mut floors));
             let name = kind.name;
-            println!("{services:>9}  {name:<18} {answer:>9.1} {floor:>12.1} {:>7.2}", answer / floor);
+            println!(
+                "{services:>9}  {name:<18} {answer:>9.1} {floor:>12.1} {:>7.2}",
+                answer / floor
+            );
         }
     }
 }
@@ -100,7 +109,8 @@ fn single(view: &View, messages: &[Vec<u8>]) {
     let mut out = vec![0; 4_096];
     let settings = Settings::default();
     for (rotation, message) in (0..).zip(messages) {
-        let desk = Desk { view: Some(view), settings: &settings, transport: Transport::Udp, rotation };
+        let desk =
+            Desk { view: Some(view), settings: &settings, transport: Transport::Udp, rotation };
         let outcome = answer(&desk, black_box(message), &mut query, &mut out);
         assert!(matches!(outcome, Outcome::Reply { .. }), "every query of the bench is answered");
         black_box(&out);

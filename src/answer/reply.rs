@@ -6,6 +6,7 @@
 use super::Settings;
 use super::query::{Edns, HEADER, Query, Rcode};
 use crate::zone::record::QNAME_POINTER;
+use crate::zone::{SOA_LEN, SOA_POINTERS};
 
 /// How many places of names are remembered to compress later names against. Enough for a long
 /// alias chain; beyond, names are merely written longer.
@@ -195,6 +196,19 @@ impl<'o> Reply<'o> {
                 }
             }
         }
+    }
+
+    /// Writes an SOA record that is ready but for its pointers to the zone.
+    #[inline]
+    pub(super) fn soa(&mut self, record: &[u8; SOA_LEN], zone: u16) {
+        let mut record = *record;
+        for at in SOA_POINTERS {
+            if let Some(pointer) = record.get_mut(at..at + 2) {
+                pointer.copy_from_slice(&zone.to_be_bytes());
+            }
+        }
+        let written = usize::from(self.raw(&record).is_ok());
+        self.count(written, 1);
     }
 
     /// Copies as many whole records as fit and returns how many.

@@ -252,7 +252,19 @@ impl Writer<'_, '_> {
     }
 
     /// The zone's SOA record, in whatever section the reply is at.
+    #[inline]
     pub(super) fn soa(&mut self) {
+        let place = super::query::HEADER + self.asked.start(self.depth);
+        match Reply::pointer(place) {
+            Some(zone) if self.original.is_some() && !self.zone.zone.is_reverse() => {
+                self.reply.soa(self.view.soa(), zone);
+            }
+            _ => self.soa_by_parts(),
+        }
+    }
+
+    /// The same where the question does not end with the zone that the record's names stand in.
+    fn soa_by_parts(&mut self) {
         let primary = self.home();
         let (Some(server), Some(mailbox)) =
             (Self::target(&[NAME_SERVER], primary), Self::target(&[MAILBOX], primary))

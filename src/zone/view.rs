@@ -25,8 +25,14 @@ pub struct View {
     primary: Name,
     table: Table,
     serial: u32,
+    soa: [u8; SOA_LEN],
     waiting: KindSet,
 }
+
+/// Octets of a forward zone's SOA record whose names end in pointers to the zone.
+pub const SOA_LEN: usize = 54;
+/// Where in it those pointers stand: the owner, and the ends of MNAME and RNAME.
+pub const SOA_POINTERS: [usize; 3] = [0, 19, 32];
 
 /// A zone with what is made ready once.
 #[derive(Clone, Debug)]
@@ -68,7 +74,8 @@ impl View {
         let zones = sorted_zones(&spec);
         let forward = spec.zones.iter().find(|zone| !zone.is_reverse());
         let primary = forward.or(spec.zones.first()).map_or_else(Name::root, |z| z.name.clone());
-        Self { spec, zones, primary, table: Table::new(seed), serial: 0, waiting }
+        let soa = soa(spec.ttl, 0);
+        Self { spec, zones, primary, table: Table::new(seed), serial: 0, soa, waiting }
     }
 
     /// What the configuration says.
@@ -92,15 +99,21 @@ impl View {
         self.serial
     }
 
+    /// A forward zone's SOA record, ready but for its pointers to the zone, which belong at
+    /// [`SOA_POINTERS`].
+    #[inline]
+    pub fn soa(&self) -> &[u8; SOA_LEN] {
+        &self.soa
+    }
+
     /// The TTL of the SOA record, which is how long a denial may be believed (RFC 2308, section 5).
     pub fn soa_ttl(&self) -> u32 {
-        self.spec.ttl.min(SOA_TTL_MOST)
+        soa_ttl(self.spec.ttl)
     }
 
     /// The numbers of every SOA record: serial, refresh, retry, expire, minimum.
     pub fn soa_numbers(&self) -> [u32; 5] {
-        let [refresh, retry, expire] = SOA_TIMERS;
-        [self.serial, refresh, retry, expire, self.spec.ttl]
+        soa_numbers(self.spec.ttl, self.serial)
     }
 
     /// The kinds whose first full list is not complete.
@@ -156,12 +169,14 @@ impl View {
         if table.is_none() && waiting == self.waiting {
             return None;
         }
+        let serial = self.serial.saturating_add(1).max(now);
         Some(Self {
             spec: Arc::clone(&self.spec),
             zones: Arc::clone(&self.zones),
             primary: self.primary.clone(),
             table: table.unwrap_or_else(|| self.table.clone()),
-            serial: self.serial.saturating_add(1).max(now),
+            serial,
+            soa: soa(self.spec.ttl, serial),
             waiting,
         })
     }
@@ -191,6 +206,31 @@ impl View {
         });
         all
     }
+}
+
+fn soa_ttl(ttl: u32) -> u32 {
+    ttl.min(SOA_TTL_MOST)
+}
+
+fn soa_numbers(ttl: u32, serial: u32) -> [u32; 5] {
+    let [refresh, retry, expire] = SOA_TIMERS;
+    [serial, refresh, retry, expire, ttl]
+}
+
+/// The SOA record of forward zones, its pointers left open.
+fn soa(ttl: u32, serial: u32) -> [u8; SOA_LEN] {
+    let mut record = [0; SOA_LEN];
+    let numbers = soa_numbers(ttl, serial).map(u32::to_be_bytes);
+    let parts: [&[u8]; 5] = [
+        b"\0\0\0\x06\0\x01",
+        &soa_ttl(ttl).to_be_bytes(),
+        b"\0\x2a\x02ns\x03dns\0\0",
+        b"\x0ahostmaster\0\0",
+        numbers.as_flattened(),
+    ];
+    let octets = parts.into_iter().flatten();
+    record.iter_mut().zip(octets).for_each(|(room, octet)| *room = *octet);
+    record
 }
 
 /// What differs, in the table's terms.
