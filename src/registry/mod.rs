@@ -4,9 +4,11 @@
 //! [`Registry::apply`] may run on any number of source threads. [`Publisher`] runs on one.
 #![forbid(unsafe_code)]
 
+mod ledger;
 mod model;
 mod publisher;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -17,9 +19,11 @@ use dashmap::mapref::entry::Entry;
 use crate::cluster::{
     Change, EndpointSlice, Endpoints, Kind, Meta, Object, ObjectKey, Pod, Service,
 };
-use crate::zone::{NamespaceFilter, Pods, Spec, View};
+use crate::zone::{Drop, NamespaceFilter, Pods, Spec, View};
+use ledger::Ledger;
 use model::{Dirty, Mark, Model, Pending};
 
+pub use ledger::Oddity;
 pub use publisher::{Clock, Publisher, SystemClock};
 
 /// The write model of one `kubernetes` block.
@@ -28,6 +32,7 @@ pub struct Registry {
     spec: Arc<Spec>,
     model: Model,
     pending: Mutex<Pending>,
+    ledger: Mutex<Ledger>,
     /// Held shared while a batch is applied, and alone while a view is built, so that a view holds
     /// a batch whole or not at all.
     gate: RwLock<()>,
@@ -45,6 +50,7 @@ impl Registry {
             spec,
             model: Model::default(),
             pending: Mutex::default(),
+            ledger: Mutex::default(),
             gate: RwLock::new(()),
             wake,
             woken,
@@ -55,6 +61,16 @@ impl Registry {
     /// Where the newest view always stands.
     pub fn view(&self) -> Arc<ArcSwap<View>> {
         Arc::clone(&self.view)
+    }
+
+    /// How many objects have each oddity.
+    pub fn oddities(&self) -> BTreeMap<Oddity, usize> {
+        self.ledger().oddities()
+    }
+
+    /// How many endpoint addresses are not published, by reason, as of the newest view.
+    pub fn dropped(&self) -> BTreeMap<Drop, u64> {
+        self.ledger().dropped()
     }
 
     /// Applies changes; what they do becomes visible all at once.
@@ -173,6 +189,7 @@ impl Registry {
 
     fn put_service(&self, mut service: Service, mark: Mark) {
         let key = service.meta.key.clone();
+        self.ledger().service(&service);
         service.meta.labels = Vec::new();
         service.ports.shrink_to_fit();
         let changed = self.joint(&key, |joint| {
@@ -187,6 +204,7 @@ impl Registry {
 
     fn put_slice(&self, mut slice: EndpointSlice, mark: Mark) {
         let key = slice.meta.key.clone();
+        self.ledger().slice(&slice);
         slice.meta.labels = Vec::new();
         self.slim(&mut slice.endpoints);
         slice.endpoints.shrink_to_fit();
@@ -280,6 +298,7 @@ impl Registry {
     }
 
     fn remove(&self, kind: Kind, key: &ObjectKey) {
+        self.ledger().forget(kind, key);
         match kind {
             Kind::Namespace => {
                 let was = self.model.namespaces.get_mut(&key.name);
@@ -361,6 +380,10 @@ impl Registry {
 
     fn mark(&self, kind: Kind) -> Mark {
         self.pending().lists.get(&kind).map_or(0, |list| list.mark)
+    }
+
+    fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pending(&self) -> std::sync::MutexGuard<'_, Pending> {

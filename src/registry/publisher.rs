@@ -1,5 +1,6 @@
 //! The one publisher: turns what has become dirty into the next view, and puts that in place.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -177,8 +178,13 @@ impl<C: Clock> Publisher<C> {
                 endpoints: joint.endpoints.as_ref().map(|found| &found.0),
                 slices_served: true,
             };
-            Some(compile(&inputs, spec).record)
+            let compiled = compile(&inputs, spec);
+            self.registry.ledger().drops(key, compiled.dropped);
+            Some(compiled.record)
         });
+        if record.is_none() {
+            self.registry.ledger().drops(key, BTreeMap::new());
+        }
         delta.services.insert(wire.into(), record);
     }
 }

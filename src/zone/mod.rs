@@ -15,7 +15,7 @@ pub mod table;
 mod view;
 
 pub use choice::{Choice, PortMismatch};
-pub use compile::{Claim, Compiled, claims, compile};
+pub use compile::{Claim, Compiled, claims, compile, unusable};
 pub use endpoints::{Drop, Inputs};
 pub use spec::{
     DEFAULT_TTL, Fallthrough, MAX_TTL, NamespaceFilter, Pods, Selectorless, Spec, Zone, ZoneKind,
