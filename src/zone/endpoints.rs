@@ -38,8 +38,6 @@ pub enum Drop {
     LinkLocal,
     /// `224.0.0.0/24` or `ff02::/16`.
     LinkLocalMulticast,
-    /// The slice's `addressType` is `FQDN`.
-    Fqdn,
 }
 
 impl Drop {
@@ -133,12 +131,9 @@ pub(crate) fn join(inputs: &Inputs<'_>, spec: &Spec) -> Joined {
     let endpoints = inputs.endpoints.filter(|endpoints| {
         !endpoints.not_for_services && (!service.has_selector || !inputs.slices_served)
     });
+    // Slices of names have no meaning to DNS.
     let own = |slice: &&EndpointSlice| slice.address_type != SliceAddresses::Fqdn;
     let wins = |slice: &&EndpointSlice| slice.managed_by != ManagedBy::Mirroring;
-    for slice in inputs.slices.iter().filter(|slice| !own(slice)) {
-        let count = slice.endpoints.iter().map(|e| e.addresses.len().max(1)).sum::<usize>();
-        joined.drop(Drop::Fqdn, count);
-    }
     // A mirrored slice gives way to the object that it mirrors; any other slice wins over it.
     let others = inputs.slices.iter().filter(own).any(|slice| wins(&slice));
     for slice in inputs.slices.iter().filter(own) {
@@ -157,9 +152,9 @@ pub(crate) fn join(inputs: &Inputs<'_>, spec: &Spec) -> Joined {
 }
 
 impl Joined {
-    fn drop(&mut self, reason: Drop, count: usize) {
+    fn drop(&mut self, reason: Drop) {
         let counted = self.dropped.entry(reason).or_default();
-        *counted = counted.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        *counted = counted.saturating_add(1);
     }
 
     fn take(
@@ -181,7 +176,7 @@ impl Joined {
         for endpoint in endpoints {
             for &address in &endpoint.addresses {
                 if let Some(reason) = Drop::of(address) {
-                    self.drop(reason, 1);
+                    self.drop(reason);
                     continue;
                 }
                 self.total = self.total.saturating_add(1);
