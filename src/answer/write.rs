@@ -194,8 +194,12 @@ impl Writer<'_, '_> {
         if qtype == rtype::SRV {
             let all = Families { v4: true, v6: true };
             let _ = self.label_srv(label, weight(label.pairs()), &|_: &PortRef<'_>| true);
-            self.reply.section(Section::Additional);
-            self.label_addresses(label, all);
+            // Without a port there is no record that they could be additional to, and the SOA
+            // record of a denial has to stand before them.
+            if label.ports().any(|port| port.number != 0) {
+                self.reply.section(Section::Additional);
+                self.label_addresses(label, all);
+            }
         }
     }
 
