@@ -226,6 +226,10 @@ impl<'o> Reply<'o> {
         &mut self,
         write: impl FnOnce(&mut Self) -> Result<(), Full>,
     ) -> Result<(), Full> {
+        // Additional records are what is dropped first: none beside an answer that is cut.
+        if self.truncated && self.section == Section::Additional {
+            return Err(Full);
+        }
         let (at, placed) = (self.at, self.placed);
         let result = write(self);
         if result.is_err() {
