@@ -299,9 +299,10 @@ impl<'o> Reply<'o> {
     }
 
     /// Writes a name, its end replaced by a pointer to the longest part that already stands in the
-    /// message, and returns where it begins.
+    /// message, and returns where it stands: where it is written, or where it stood before.
     pub(super) fn name(&mut self, name: &[u8]) -> Result<usize, Full> {
         let start = self.at;
+        let mut stands = start;
         let mut rest = name;
         if self.placed == 0 {
             self.remember(HEADER);
@@ -315,6 +316,9 @@ impl<'o> Reply<'o> {
                 Some(&len) => {
                     let known = self.places.get(..self.placed).unwrap_or(&[]);
                     if let Some(place) = known.iter().find(|place| self.stands_at(**place, rest)) {
+                        if self.at == start {
+                            stands = usize::from(*place);
+                        }
                         let pointer = 0xc000 | *place;
                         self.raw(&pointer.to_be_bytes())?;
                         break;
@@ -327,7 +331,7 @@ impl<'o> Reply<'o> {
             }
         }
         self.remember(start);
-        Ok(start)
+        Ok(stands)
     }
 
     /// Whether the message has `name`, whatever the case, at this place.

@@ -42,6 +42,7 @@ pub(super) fn splice(
         _ => return Spliced::Unusable,
     };
     let mut place = None;
+    let mut ended = false;
     for _ in 0..CHAIN_MOST {
         let mut next = None;
         let mut written = 0;
@@ -65,7 +66,10 @@ pub(super) fn splice(
         }
         match next {
             None if written > 0 => return Spliced::Ended(rcode),
-            None => break,
+            None => {
+                ended = true;
+                break;
+            }
             Some((target, at)) => {
                 place = Some(at);
                 let whole =
@@ -75,6 +79,10 @@ pub(super) fn splice(
                 }
             }
         }
+    }
+    if !ended {
+        // A loop, or as good as one.
+        return Spliced::Unusable;
     }
     let is_denial = |found: &Found| found.rtype == rtype::SOA && is_whole(message, found);
     let denial = told.section(1).flatten().find(is_denial);

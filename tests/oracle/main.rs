@@ -7,6 +7,8 @@ mod garbage;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod sizes;
+#[cfg(test)]
 mod splice;
 #[cfg(test)]
 mod truth;

@@ -145,12 +145,26 @@ impl Model<'_> {
         let Some(front_ips) = self.front(service, &rows) else { return Truth::Missing };
         let by_endpoints = self.is_by_endpoints(service, &rows);
         let own = full(&[&service.meta.key.name, &service.meta.key.namespace, "svc", ZONE]);
-        let behind: Vec<Row> =
-            rows.iter().filter(|row| front_ips.contains(&row.address)).cloned().collect();
+        // Where one family alone stands for the Service, an SRV record still needs no more than a
+        // label that has an address of that family: its ports, and N, are those of both.
+        let in_front: BTreeSet<&str> = rows
+            .iter()
+            .filter(|row| front_ips.contains(&row.address))
+            .map(|row| row.label.as_str())
+            .collect();
+        let shown = |records: BTreeSet<Data>| {
+            let is_shown = |data: &Data| match data {
+                Data::Srv { target, .. } => {
+                    target.split_once('.').is_some_and(|(label, _)| in_front.contains(label))
+                }
+                _ => true,
+            };
+            records.into_iter().filter(is_shown).collect::<BTreeSet<Data>>()
+        };
         let named_protocol = |wanted: Protocol| {
             let of = |protocol: Protocol, name: &str| protocol == wanted && !name.is_empty();
             if by_endpoints {
-                behind.iter().flat_map(|row| &row.ports).any(|port| of(port.1, &port.2))
+                rows.iter().flat_map(|row| &row.ports).any(|port| of(port.1, &port.2))
             } else {
                 service.ports.iter().any(|port| of(port.protocol, &port.name))
             }
@@ -159,7 +173,7 @@ impl Model<'_> {
             [] => {
                 let mut all: BTreeSet<Data> = front_ips.iter().map(|ip| address(*ip)).collect();
                 all.extend(if by_endpoints {
-                    endpoint_srv(service, &behind, None)
+                    shown(endpoint_srv(service, &rows, None))
                 } else {
                     let numbers = service.ports.iter().map(|port| port.port).collect();
                     service_srv(numbers, front_ips.len(), &own)
@@ -181,12 +195,13 @@ impl Model<'_> {
                 if by_endpoints {
                     let is = |port: &Port| port.1 == protocol && port.2 == name;
                     let with = |row: &&Row| row.ports.iter().any(is);
-                    let mut all: BTreeSet<Data> =
-                        behind.iter().filter(with).map(|row| address(row.address)).collect();
-                    if all.is_empty() {
+                    if !rows.iter().any(|row| with(&row)) {
                         return Truth::Missing;
                     }
-                    all.extend(endpoint_srv(service, &behind, Some(&is)));
+                    let ips = rows.iter().filter(with).map(|row| row.address);
+                    let mut all: BTreeSet<Data> =
+                        ips.filter(|ip| front_ips.contains(ip)).map(address).collect();
+                    all.extend(shown(endpoint_srv(service, &rows, Some(&is))));
                     return Truth::Records(all);
                 }
                 let numbers: Vec<u16> = service

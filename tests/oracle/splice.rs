@@ -236,6 +236,19 @@ fn a_chain_that_leads_back_into_our_zones_ends_there() {
 }
 
 #[test]
+fn loops_are_a_failure() {
+    for chain in [
+        vec![cname(TARGET, TARGET)],
+        vec![cname(TARGET, "a.cdn.example."), cname("a.cdn.example.", TARGET)],
+        vec![cname(TARGET, OURS)],
+    ] {
+        let got = told(RecordType::A, ResponseCode::NoError, &chain, &[]);
+        assert_eq!(got.rcode, Rcode::ServFail, "{chain:?}");
+        assert!(got.message.answers.is_empty());
+    }
+}
+
+#[test]
 fn answers_to_other_questions_are_asked_anew() {
     for (asked, qtype) in [("other.example.com.", RecordType::A), (TARGET, RecordType::AAAA)] {
         let message = said(asked, qtype, ResponseCode::NoError, &[a(TARGET, 1)], &[]);
