@@ -254,17 +254,25 @@ fn pod<'v>(view: &View, asked: &Asked, depth: usize) -> Node<'v> {
         return Node::Missing(Cause::PodsDisabled);
     }
     let namespace = asked.slice(depth - 2, depth - 1);
+    let of_namespace = KindSet::of(&[Kind::Namespace]);
     if !view.has_namespace(namespace) {
-        return missing(view, KindSet::of(&[Kind::Namespace]), Cause::NoNamespace);
+        return missing(view, of_namespace, Cause::NoNamespace);
     }
     if depth == 2 {
         return Node::Empty;
     }
+    let verified = mode == Pods::Verified;
+    let kinds =
+        if verified { KindSet::of(&[Kind::Namespace, Kind::Pod]) } else { of_namespace };
+    let waiting = view.waiting().and(kinds);
+    if !waiting.is_empty() {
+        return Node::Waiting(waiting);
+    }
     let Some(address) = (depth == 3).then(|| pod_address(asked.label(0))).flatten() else {
         return Node::Missing(Cause::NoPod);
     };
-    if mode == Pods::Verified && !view.has_pod(namespace, address) {
-        return missing(view, KindSet::of(&[Kind::Pod]), Cause::NoPod);
+    if verified && !view.has_pod(namespace, address) {
+        return Node::Missing(Cause::NoPod);
     }
     Node::Pod(address)
 }
