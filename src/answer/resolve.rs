@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::cause::Cause;
 use super::query::Asked;
 use crate::cluster::{Kind, KindSet, Protocol};
+use crate::name::is_within;
 use crate::zone::record::{EndpointsRef, FrontKind, LabelRef, Record, Share};
 use crate::zone::reverse::prefix_key;
 use crate::zone::{Falls, Pods, View, ViewZone, ZoneKind};
@@ -355,16 +356,4 @@ fn nibble(label: &[u8]) -> Option<u8> {
         [digit] => char::from(*digit).to_digit(16).and_then(|n| u8::try_from(n).ok()),
         _ => None,
     }
-}
-
-/// Whether `name` is `parent` or stands below it, both in lower case and wire form.
-pub fn is_within(name: &[u8], parent: &[u8]) -> bool {
-    let mut rest = name;
-    while rest.len() > parent.len() {
-        match rest.first() {
-            Some(&len) if len != 0 => rest = rest.get(1 + usize::from(len)..).unwrap_or(&[]),
-            _ => return false,
-        }
-    }
-    rest == parent
 }
