@@ -240,6 +240,10 @@ impl<'o> Reply<'o> {
         &mut self,
         write: impl FnOnce(&mut Self) -> Result<(), Full>,
     ) -> Result<(), Full> {
+        // Additional records are what is dropped first: none beside an answer that is cut.
+        if self.truncated && self.section == Section::Additional {
+            return Err(Full);
+        }
         let (at, placed) = (self.at, self.placed);
         let result = write(self);
         if result.is_err() {
@@ -309,9 +313,10 @@ impl<'o> Reply<'o> {
     }
 
     /// Writes a name, its end replaced by a pointer to the longest part that already stands in the
-    /// message, and returns where it begins.
+    /// message, and returns where it stands: where it is written, or where it stood before.
     pub(super) fn name(&mut self, name: &[u8]) -> Result<usize, Full> {
         let start = self.at;
+        let mut stands = start;
         let mut rest = name;
         if self.placed == 0 {
             self.remember(HEADER);
@@ -325,6 +330,9 @@ impl<'o> Reply<'o> {
                 Some(&len) => {
                     let known = self.places.get(..self.placed).unwrap_or(&[]);
                     if let Some(place) = known.iter().find(|place| self.stands_at(**place, rest)) {
+                        if self.at == start {
+                            stands = usize::from(*place);
+                        }
                         let pointer = 0xc000 | *place;
                         self.raw(&pointer.to_be_bytes())?;
                         break;
@@ -337,7 +345,7 @@ impl<'o> Reply<'o> {
             }
         }
         self.remember(start);
-        Ok(start)
+        Ok(stands)
     }
 
     /// Whether the message has `name`, whatever the case, at this place.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::cause::Cause;
 use super::query::Asked;
 use crate::cluster::{Kind, KindSet, Protocol};
+use crate::name::is_within;
 use crate::zone::record::{EndpointsRef, FrontKind, LabelRef, Record, Share};
 use crate::zone::reverse::prefix_key;
 use crate::zone::{Falls, Pods, View, ViewZone, ZoneKind};
@@ -254,17 +255,25 @@ fn pod<'v>(view: &View, asked: &Asked, depth: usize) -> Node<'v> {
         return Node::Missing(Cause::PodsDisabled);
     }
     let namespace = asked.slice(depth - 2, depth - 1);
+    let of_namespace = KindSet::of(&[Kind::Namespace]);
     if !view.has_namespace(namespace) {
-        return missing(view, KindSet::of(&[Kind::Namespace]), Cause::NoNamespace);
+        return missing(view, of_namespace, Cause::NoNamespace);
     }
     if depth == 2 {
         return Node::Empty;
     }
+    let verified = mode == Pods::Verified;
+    let kinds =
+        if verified { KindSet::of(&[Kind::Namespace, Kind::Pod]) } else { of_namespace };
+    let waiting = view.waiting().and(kinds);
+    if !waiting.is_empty() {
+        return Node::Waiting(waiting);
+    }
     let Some(address) = (depth == 3).then(|| pod_address(asked.label(0))).flatten() else {
         return Node::Missing(Cause::NoPod);
     };
-    if mode == Pods::Verified && !view.has_pod(namespace, address) {
-        return missing(view, KindSet::of(&[Kind::Pod]), Cause::NoPod);
+    if verified && !view.has_pod(namespace, address) {
+        return Node::Missing(Cause::NoPod);
     }
     Node::Pod(address)
 }
@@ -347,16 +356,4 @@ fn nibble(label: &[u8]) -> Option<u8> {
         [digit] => char::from(*digit).to_digit(16).and_then(|n| u8::try_from(n).ok()),
         _ => None,
     }
-}
-
-/// Whether `name` is `parent` or stands below it, both in lower case and wire form.
-pub fn is_within(name: &[u8], parent: &[u8]) -> bool {
-    let mut rest = name;
-    while rest.len() > parent.len() {
-        match rest.first() {
-            Some(&len) if len != 0 => rest = rest.get(1 + usize::from(len)..).unwrap_or(&[]),
-            _ => return false,
-        }
-    }
-    rest == parent
 }

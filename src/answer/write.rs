@@ -40,6 +40,9 @@ const SVC: &[u8] = b"\x03svc";
 const NAME_SERVER: &[u8] = b"\x02ns\x03dns";
 /// The responsible mailbox in front of a zone, in wire form.
 const MAILBOX: &[u8] = b"\x0ahostmaster";
+/// How many Services in front of this server are named as the zone's servers: more than anybody
+/// sets up, few enough for the stack.
+const FRONTS_MOST: usize = 16;
 
 /// Writes the records of one name.
 pub(super) struct Writer<'w, 'o> {
@@ -56,7 +59,7 @@ pub(super) struct Writer<'w, 'o> {
     pub(super) rotation: u32,
 }
 
-impl Writer<'_, '_> {
+impl<'w> Writer<'w, '_> {
     /// Writes what the node has of this type. An empty answer section says that it has nothing.
     #[inline]
     pub(super) fn node(&mut self, node: &Node<'_>, qtype: u16) {
@@ -194,8 +197,12 @@ impl Writer<'_, '_> {
         if qtype == rtype::SRV {
             let all = Families { v4: true, v6: true };
             let _ = self.label_srv(label, weight(label.pairs()), &|_: &PortRef<'_>| true);
-            self.reply.section(Section::Additional);
-            self.label_addresses(label, all);
+            // Without a port there is no record that they could be additional to, and the SOA
+            // record of a denial has to stand before them.
+            if label.ports().any(|port| port.number != 0) {
+                self.reply.section(Section::Additional);
+                self.label_addresses(label, all);
+            }
         }
     }
 
@@ -282,34 +289,35 @@ impl Writer<'_, '_> {
     }
 
     /// The zone that the zone's own servers are named in: itself, unless it is a reverse one.
-    fn home(&self) -> &Name {
-        if self.zone.zone.is_reverse() { self.view.primary_zone() } else { &self.zone.zone.name }
+    fn home(&self) -> &'w Name {
+        let (view, zone) = (self.view, self.zone);
+        if zone.zone.is_reverse() { view.primary_zone() } else { &zone.zone.name }
     }
 
     /// The Services in front of this server, else `ns.dns`; their addresses as additional records.
     fn ns(&mut self) {
         let owner = Owner::Pointer(self.owner);
         let ttl = self.view.spec().ttl;
-        let home = self.home().clone();
-        let mut fronts: smallvec::SmallVec<[&[u8]; 4]> = smallvec::SmallVec::new();
+        let home = self.home();
+        let mut fronts: smallvec::SmallVec<[&[u8]; FRONTS_MOST]> = smallvec::SmallVec::new();
         for address in &self.view.spec().local_addresses {
             for (cluster, name) in self.view.claims(*address).into_iter().flat_map(claims_in) {
                 let service = service_of(cluster, name);
-                if !fronts.contains(&service) {
+                if fronts.len() < FRONTS_MOST && !fronts.contains(&service) {
                     fronts.push(service);
                 }
             }
         }
         fronts.sort_unstable();
         for service in &fronts {
-            if let Some(target) = Self::target(&[service, SVC], &home) {
+            if let Some(target) = Self::target(&[service, SVC], home) {
                 let _ = self
                     .reply
                     .typed(owner, rtype::NS, ttl, |reply| reply.name(target.as_slice()).map(drop));
             }
         }
         if fronts.is_empty() {
-            let Some(target) = Self::target(&[NAME_SERVER], &home) else { return };
+            let Some(target) = Self::target(&[NAME_SERVER], home) else { return };
             let _ = self
                 .reply
                 .typed(owner, rtype::NS, ttl, |reply| reply.name(target.as_slice()).map(drop));
@@ -320,7 +328,7 @@ impl Writer<'_, '_> {
         self.reply.section(Section::Additional);
         for service in &fronts {
             let (Some(target), Some(record)) =
-                (Self::target(&[service, SVC], &home), self.view.service(service))
+                (Self::target(&[service, SVC], home), self.view.service(service))
             else {
                 continue;
             };

@@ -60,11 +60,8 @@ impl Block {
         if self.forwards_all || !self.settings.upstream {
             return self.settings;
         }
-        let name = Name::from_wire(asked.name());
-        let covered = match (&self.forward, name) {
-            (Some((forward, _)), Ok(name)) => forward.covers(&name),
-            _ => false,
-        };
+        let covered =
+            self.forward.as_ref().is_some_and(|(forward, _)| forward.covers_wire(asked.name()));
         Settings { upstream: covered, ..self.settings }
     }
 }

@@ -352,7 +352,8 @@ impl Registry {
         let was_empty = joint.is_empty();
         let result = change(&mut joint);
         let is_empty = joint.is_empty();
-        drop(joint);
+        // Under the lock of the joint, so that of two threads that change it in turn the last one
+        // has the last word here as well.
         if was_empty != is_empty {
             let mut state = self.model.namespaces.entry(key.namespace.clone()).or_default();
             if is_empty {
@@ -361,6 +362,7 @@ impl Registry {
                 state.members.insert(key.name.clone());
             }
         }
+        drop(joint);
         if is_empty {
             self.model.services.remove_if(key, |_, joint| joint.is_empty());
             self.model.namespaces.remove_if(&key.namespace, |_, state| {

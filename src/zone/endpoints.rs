@@ -192,6 +192,10 @@ impl Joined {
             }
         }
         let taken = self.ready - before;
+        if taken == 0 {
+            // Ports at which nobody listens name nothing.
+            return;
+        }
         // A portless address is one pair, as CoreDNS counts.
         self.pairs = self.pairs.saturating_add(taken.saturating_mul(pairs_of(&ports)));
         for (_, protocol, name) in ports.iter().filter(|port| !port.2.is_empty()) {
