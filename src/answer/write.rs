@@ -191,11 +191,12 @@ impl Writer<'_, '_> {
         if aaaa && !self.reply.truncated {
             self.turned(|| label.aaaa(), AAAA_LEN);
         }
-        if qtype == rtype::SRV {
+        if qtype == rtype::SRV && label.ports().any(|port| port.number != 0) {
             let all = Families { v4: true, v6: true };
-            let _ = self.label_srv(label, weight(label.pairs()), &|_: &PortRef<'_>| true);
-            self.reply.section(Section::Additional);
-            self.label_addresses(label, all);
+            if self.label_srv(label, weight(label.pairs()), &|_: &PortRef<'_>| true).is_ok() {
+                self.reply.section(Section::Additional);
+                self.label_addresses(label, all);
+            }
         }
     }
 
