@@ -122,7 +122,8 @@ impl Writer<'_, '_> {
         let endpoints = record.endpoints().filter(|_| direct);
         match (qtype, endpoints) {
             (rtype::SRV, Some(all)) => {
-                let pairs = all.named().find(|(port, _)| is(port)).map_or(1, |named| named.1);
+                let named = all.named().find(|(port, _)| is(port));
+                let pairs = named.map_or([0; 2], |named| named.1);
                 self.endpoint_srv(all, pairs, Some(record), is);
             }
             (rtype::SRV, None) => self.service_srv(record, is),
@@ -388,7 +389,7 @@ impl Writer<'_, '_> {
     fn endpoint_srv(
         &mut self,
         all: EndpointsRef<'_>,
-        pairs: u32,
+        pairs: [u32; 2],
         front: Option<Record<'_>>,
         wanted: impl Fn(&PortRef<'_>) -> bool,
     ) {
@@ -397,7 +398,7 @@ impl Writer<'_, '_> {
             families.v4 && label.a().next().is_some()
                 || families.v6 && label.aaaa().next().is_some()
         };
-        let weight = weight(pairs);
+        let weight = weight(families.sum(pairs));
         for label in all.labels().filter(has) {
             if self.label_srv(label, weight, &wanted).is_err() {
                 break;
@@ -499,6 +500,11 @@ struct Families {
 impl Families {
     fn of(record: Record<'_>) -> Self {
         Self { v4: !record.front_a().is_empty(), v6: !record.front_aaaa().is_empty() }
+    }
+
+    /// The sum of what there is of IPv4 and of IPv6, of these families.
+    fn sum(self, [v4, v6]: [u32; 2]) -> u32 {
+        (if self.v4 { v4 } else { 0 }).saturating_add(if self.v6 { v6 } else { 0 })
     }
 }
 
