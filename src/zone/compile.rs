@@ -70,7 +70,12 @@ fn addressed(service: &Service, joined: &Joined, spec: &Spec) -> Vec<u8> {
         draft.kind = FrontKind::Endpoints;
         draft.front = all().filter(|ip| families.contains(&AddressFamily::of(*ip))).collect();
     } else {
-        draft.front = cluster_ips.to_vec();
+        // An API server takes no duplicates; a manifest may hold some.
+        for ip in cluster_ips {
+            if !draft.front.contains(ip) {
+                draft.front.push(*ip);
+            }
+        }
     }
     draft.encode()
 }
