@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::query::Asked;
-use super::reply::{Full, Owner, Reply, Section};
+use super::reply::{Full, Owner, Reply, Section, turn};
 use super::resolve::Node;
 use crate::cluster::Protocol;
 use crate::name::{MAX_NAME, Name};
@@ -154,7 +154,7 @@ impl Writer<'_, '_> {
                 continue;
             }
             let count = set.len() / len;
-            let first = if count == 0 { 0 } else { self.rotation as usize % count };
+            let first = turn(self.rotation, count);
             for index in (first..count).chain(0..first) {
                 if all.ports_of(rtype == rtype::AAAA, index).any(|port| is(&port)) {
                     let one = set.get(index * len..(index + 1) * len).unwrap_or(&[]);
@@ -204,7 +204,7 @@ impl Writer<'_, '_> {
     /// Records one by one, beginning with another one each time.
     fn turned<'r, I: Iterator<Item = &'r [u8]>>(&mut self, records: impl Fn() -> I, len: usize) {
         let count = records().count();
-        let first = if count == 0 { 0 } else { self.rotation as usize % count };
+        let first = turn(self.rotation, count);
         for record in records().skip(first).chain(records().take(first)) {
             self.reply.records(record, len, 0, self.owner);
             if self.reply.truncated {
@@ -401,7 +401,7 @@ impl Writer<'_, '_> {
         let weight = weight(families.sum(pairs));
         for label in all.labels().filter(has) {
             if self.label_srv(label, weight, &wanted).is_err() {
-                break;
+                return;
             }
         }
         self.reply.section(Section::Additional);
