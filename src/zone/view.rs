@@ -187,8 +187,10 @@ impl View {
             }
             put(&self.table, key, body.clone());
         }
-        if !self.zones.iter().any(|zone| zone.zone.is_reverse()) {
-            return updates;
+        let has_reverse = self.zones.iter().any(|zone| zone.zone.is_reverse());
+        if !has_reverse {
+            // Only whether this server finds itself among endpoints is asked for then.
+            addresses.retain(|address, _| self.spec.local_addresses.contains(address));
         }
         let mut shifts: BTreeMap<Box<[u8]>, i64> = BTreeMap::new();
         for (address, changes) in &addresses {
@@ -196,7 +198,7 @@ impl View {
             let old = self.table.get(key.as_slice());
             let changes = changes.iter().map(|(key, claim)| (*key, claim.as_ref())).collect();
             let new = merge_claims(old, &changes);
-            if old.is_some() != new.is_some() {
+            if has_reverse && old.is_some() != new.is_some() {
                 let shift = if new.is_some() { 1 } else { -1 };
                 for ancestor in ancestors(*address) {
                     *shifts.entry(ancestor.as_slice().into()).or_default() += shift;
