@@ -256,8 +256,9 @@ fn pod<'v>(view: &View, asked: &Asked, depth: usize) -> Node<'v> {
         return Node::Missing(Cause::PodsDisabled);
     }
     let namespace = asked.slice(depth - 2, depth - 1);
+    let namespaces = KindSet::of(&[Kind::Namespace]);
     if !view.has_namespace(namespace) {
-        return missing(view, KindSet::of(&[Kind::Namespace]), Cause::NoNamespace);
+        return missing(view, namespaces, Cause::NoNamespace);
     }
     if depth == 2 {
         return Node::Empty;
@@ -265,10 +266,12 @@ fn pod<'v>(view: &View, asked: &Asked, depth: usize) -> Node<'v> {
     let Some(address) = (depth == 3).then(|| pod_address(asked.label(0))).flatten() else {
         return Node::Missing(Cause::NoPod);
     };
-    if mode == Pods::Verified && !view.has_pod(namespace, address) {
-        return missing(view, KindSet::of(&[Kind::Pod]), Cause::NoPod);
+    let verified = mode == Pods::Verified;
+    let kinds = if verified { KindSet::of(&[Kind::Namespace, Kind::Pod]) } else { namespaces };
+    match missing(view, kinds, Cause::NoPod) {
+        Node::Missing(_) if !verified || view.has_pod(namespace, address) => Node::Pod(address),
+        waiting_or_missing => waiting_or_missing,
     }
-    Node::Pod(address)
 }
 
 /// The address that a pod's label writes: three `-` between decimal numbers for IPv4, else IPv6
