@@ -175,15 +175,15 @@ impl<'o> Reply<'o> {
     }
 
     /// Writes wire-ready records of `len` octets each that begin with a pointer to the question's
-    /// name, beginning with the record `first` (taken modulo their number), as many as fit. With
-    /// another `owner` their pointer is replaced.
+    /// name, beginning with the one that [`turn`] says, as many as fit. With another `owner` their
+    /// pointer is replaced.
     #[inline]
-    pub(super) fn records(&mut self, set: &[u8], len: usize, first: u32, owner: u16) {
+    pub(super) fn records(&mut self, set: &[u8], len: usize, rotation: u32, owner: u16) {
         let count = set.len() / len;
         if count == 0 {
             return;
         }
-        let start = if count == 1 { 0 } else { first as usize % count * len };
+        let start = if count == 1 { 0 } else { turn(rotation, count) * len };
         let (front, back) = set.split_at(start.min(set.len()));
         let from = self.at;
         let written = self.whole(back, len) + self.whole(front, len);
@@ -386,6 +386,20 @@ impl<'o> Reply<'o> {
     pub(super) fn pointer(at: usize) -> Option<u16> {
         u16::try_from(at).ok().filter(|at| usize::from(*at) <= POINTER_MOST).map(|at| 0xc000 | at)
     }
+}
+
+/// Which of `count` records comes first.
+///
+/// A multiple of the golden ratio, scaled: numbers one apart, and numbers any step apart, lead to
+/// every record in turn. A remainder would not, since a client that asks for A and AAAA in pairs
+/// gets every second number for each of them.
+#[inline]
+pub(super) fn turn(rotation: u32, count: usize) -> usize {
+    const GOLDEN: u32 = 0x9e37_79b9;
+    let spread = u64::from(rotation.wrapping_mul(GOLDEN));
+    // No set is as large as 2^32, so this does not overflow.
+    let scaled = spread.wrapping_mul(count as u64) >> 32;
+    usize::try_from(scaled).unwrap_or(0)
 }
 
 /// Whose record it is.

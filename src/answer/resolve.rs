@@ -131,7 +131,9 @@ impl Located<'_> {
             return missing(view, FRONT_KINDS, Cause::NoService);
         };
         if !view.waiting().is_empty() {
-            let kinds = hangs_on(record, endpoints || depth > 3, view);
+            // Below `S.N.svc` stand the Service's own ports, and labels of endpoints.
+            let of_endpoints = endpoints || depth == 4 && protocol(asked.label(0)).is_none();
+            let kinds = hangs_on(record, of_endpoints, view);
             if !view.waiting().and(kinds).is_empty() {
                 return Node::Waiting(view.waiting().and(kinds));
             }
@@ -167,11 +169,11 @@ impl Located<'_> {
 }
 
 /// What a Service's name hangs on (schema.md, section 9).
-fn hangs_on(record: Record<'_>, below: bool, view: &View) -> KindSet {
+fn hangs_on(record: Record<'_>, of_endpoints: bool, view: &View) -> KindSet {
     let alias = matches!(record.kind(), FrontKind::Alias | FrontKind::Unusable);
     let cluster = matches!(record.kind(), FrontKind::Cluster | FrontKind::Ignored);
     let empty_is_missing = view.spec().ignore_empty_service;
-    if alias || cluster && !below && !record.is_selectorless() && !empty_is_missing {
+    if alias || cluster && !of_endpoints && !record.is_selectorless() && !empty_is_missing {
         FRONT_KINDS
     } else {
         ENDPOINT_KINDS
@@ -255,16 +257,15 @@ fn pod<'v>(view: &View, asked: &Asked, depth: usize) -> Node<'v> {
         return Node::Missing(Cause::PodsDisabled);
     }
     let namespace = asked.slice(depth - 2, depth - 1);
-    let of_namespace = KindSet::of(&[Kind::Namespace]);
+    let namespaces = KindSet::of(&[Kind::Namespace]);
     if !view.has_namespace(namespace) {
-        return missing(view, of_namespace, Cause::NoNamespace);
+        return missing(view, namespaces, Cause::NoNamespace);
     }
     if depth == 2 {
         return Node::Empty;
     }
     let verified = mode == Pods::Verified;
-    let kinds =
-        if verified { KindSet::of(&[Kind::Namespace, Kind::Pod]) } else { of_namespace };
+    let kinds = if verified { KindSet::of(&[Kind::Namespace, Kind::Pod]) } else { namespaces };
     let waiting = view.waiting().and(kinds);
     if !waiting.is_empty() {
         return Node::Waiting(waiting);

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::query::Asked;
-use super::reply::{Full, Owner, Reply, Section};
+use super::reply::{Full, Owner, Reply, Section, turn};
 use super::resolve::Node;
 use crate::cluster::Protocol;
 use crate::name::{MAX_NAME, Name};
@@ -125,7 +125,8 @@ impl<'w> Writer<'w, '_> {
         let endpoints = record.endpoints().filter(|_| direct);
         match (qtype, endpoints) {
             (rtype::SRV, Some(all)) => {
-                let pairs = all.named().find(|(port, _)| is(port)).map_or(1, |named| named.1);
+                let named = all.named().find(|(port, _)| is(port));
+                let pairs = named.map_or([0; 2], |named| named.1);
                 self.endpoint_srv(all, pairs, Some(record), is);
             }
             (rtype::SRV, None) => self.service_srv(record, is),
@@ -156,7 +157,7 @@ impl<'w> Writer<'w, '_> {
                 continue;
             }
             let count = set.len() / len;
-            let first = if count == 0 { 0 } else { self.rotation as usize % count };
+            let first = turn(self.rotation, count);
             for index in (first..count).chain(0..first) {
                 if all.ports_of(rtype == rtype::AAAA, index).any(|port| is(&port)) {
                     let one = set.get(index * len..(index + 1) * len).unwrap_or(&[]);
@@ -194,12 +195,9 @@ impl<'w> Writer<'w, '_> {
         if aaaa && !self.reply.truncated {
             self.turned(|| label.aaaa(), AAAA_LEN);
         }
-        if qtype == rtype::SRV {
+        if qtype == rtype::SRV && label.ports().any(|port| port.number != 0) {
             let all = Families { v4: true, v6: true };
-            let _ = self.label_srv(label, weight(label.pairs()), &|_: &PortRef<'_>| true);
-            // Without a port there is no record that they could be additional to, and the SOA
-            // record of a denial has to stand before them.
-            if label.ports().any(|port| port.number != 0) {
+            if self.label_srv(label, weight(label.pairs()), &|_: &PortRef<'_>| true).is_ok() {
                 self.reply.section(Section::Additional);
                 self.label_addresses(label, all);
             }
@@ -209,7 +207,7 @@ impl<'w> Writer<'w, '_> {
     /// Records one by one, beginning with another one each time.
     fn turned<'r, I: Iterator<Item = &'r [u8]>>(&mut self, records: impl Fn() -> I, len: usize) {
         let count = records().count();
-        let first = if count == 0 { 0 } else { self.rotation as usize % count };
+        let first = turn(self.rotation, count);
         for record in records().skip(first).chain(records().take(first)) {
             self.reply.records(record, len, 0, self.owner);
             if self.reply.truncated {
@@ -407,7 +405,7 @@ impl<'w> Writer<'w, '_> {
     fn endpoint_srv(
         &mut self,
         all: EndpointsRef<'_>,
-        pairs: u32,
+        pairs: [u32; 2],
         front: Option<Record<'_>>,
         wanted: impl Fn(&PortRef<'_>) -> bool,
     ) {
@@ -416,10 +414,10 @@ impl<'w> Writer<'w, '_> {
             families.v4 && label.a().next().is_some()
                 || families.v6 && label.aaaa().next().is_some()
         };
-        let weight = weight(pairs);
+        let weight = weight(families.sum(pairs));
         for label in all.labels().filter(has) {
             if self.label_srv(label, weight, &wanted).is_err() {
-                break;
+                return;
             }
         }
         self.reply.section(Section::Additional);
@@ -518,6 +516,11 @@ struct Families {
 impl Families {
     fn of(record: Record<'_>) -> Self {
         Self { v4: !record.front_a().is_empty(), v6: !record.front_aaaa().is_empty() }
+    }
+
+    /// The sum of what there is of IPv4 and of IPv6, of these families.
+    fn sum(self, [v4, v6]: [u32; 2]) -> u32 {
+        (if self.v4 { v4 } else { 0 }).saturating_add(if self.v6 { v6 } else { 0 })
     }
 }
 

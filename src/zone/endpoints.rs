@@ -77,11 +77,11 @@ pub(crate) struct Joined {
     pub(crate) labels: Vec<Labelled>,
     /// The distinct sets of ports, each sorted and without duplicates.
     pub(crate) port_sets: Vec<Vec<Port>>,
-    /// How many (address, port) pairs there were before duplicates were taken out; an address
-    /// without a port counts once.
-    pub(crate) pairs: u32,
+    /// How many (address, port) pairs there were before duplicates were taken out, of IPv4 and of
+    /// IPv6; an address without a port counts once.
+    pub(crate) pairs: [u32; 2],
     /// The same for each named port.
-    pub(crate) named_pairs: BTreeMap<(Protocol, Box<str>), u32>,
+    pub(crate) named_pairs: BTreeMap<(Protocol, Box<str>), [u32; 2]>,
     /// Endpoint addresses seen, ready or not, the dropped ones left out.
     pub(crate) total: u32,
     /// The ready ones of them.
@@ -172,7 +172,7 @@ impl Joined {
             self.lists.push(ports.clone());
             self.lists.len() - 1
         });
-        let before = self.ready;
+        let mut taken = [0u32; 2];
         for endpoint in endpoints {
             for &address in &endpoint.addresses {
                 if let Some(reason) = Drop::of(address) {
@@ -184,6 +184,9 @@ impl Joined {
                     continue;
                 }
                 self.ready = self.ready.saturating_add(1);
+                let [v4, v6] = &mut taken;
+                let family = if address.is_ipv4() { v4 } else { v6 };
+                *family = family.saturating_add(1);
                 if endpoint.managed {
                     self.managed.insert(AddressFamily::of(address));
                 }
@@ -191,16 +194,14 @@ impl Joined {
                 self.rows.push(Row { address, label, list: count(list) });
             }
         }
-        let taken = self.ready - before;
-        if taken == 0 {
+        if taken == [0; 2] {
             // Ports at which nobody listens name nothing.
             return;
         }
         // A portless address is one pair, as CoreDNS counts.
-        self.pairs = self.pairs.saturating_add(taken.saturating_mul(pairs_of(&ports)));
+        add(&mut self.pairs, taken.map(|taken| taken.saturating_mul(pairs_of(&ports))));
         for (_, protocol, name) in ports.iter().filter(|port| !port.2.is_empty()) {
-            let named = self.named_pairs.entry((*protocol, name.clone())).or_default();
-            *named = named.saturating_add(taken);
+            add(self.named_pairs.entry((*protocol, name.clone())).or_default(), taken);
         }
     }
 
@@ -261,6 +262,12 @@ impl PortSets {
 
     fn pairs(&self, list: u32) -> u32 {
         self.lists.get(list as usize).map_or(1, |ports| pairs_of(ports))
+    }
+}
+
+fn add(sums: &mut [u32; 2], more: [u32; 2]) {
+    for (sum, more) in sums.iter_mut().zip(more) {
+        *sum = sum.saturating_add(more);
     }
 }
 

@@ -157,11 +157,10 @@ impl View {
         waiting: KindSet,
         now: u32,
     ) -> Option<Self> {
-        let reverse = self.zones.iter().any(|zone| zone.zone.is_reverse());
         let mut table: Option<Table> = None;
         for delta in deltas {
             let before = table.as_ref().unwrap_or(&self.table);
-            let updates = updates(before, delta, reverse);
+            let updates = updates(before, delta, &self.spec);
             if !updates.is_empty() {
                 table = Some(before.with(&updates));
             }
@@ -234,7 +233,8 @@ fn soa(ttl: u32, serial: u32) -> [u8; SOA_LEN] {
 }
 
 /// What differs, in the table's terms.
-fn updates(table: &Table, delta: Delta, reverse: bool) -> Updates {
+fn updates(table: &Table, delta: Delta, spec: &Spec) -> Updates {
+    let reverse = spec.zones.iter().any(Zone::is_reverse);
     let mut updates = Updates::new();
     let mut put = |key: &[u8], body: Option<Vec<u8>>| {
         if table.get(key) != body.as_deref() {
@@ -250,7 +250,7 @@ fn updates(table: &Table, delta: Delta, reverse: bool) -> Updates {
     // For each address, the Services whose claim on it has changed.
     let mut shifts = BTreeMap::new();
     let mut addresses: BTreeMap<IpAddr, BTreeMap<&[u8], Option<Claim>>> = BTreeMap::new();
-    for (key, body) in delta.services.iter().filter(|_| reverse) {
+    for (key, body) in &delta.services {
         let old = table.get(key);
         if old == body.as_deref() {
             continue;
@@ -267,12 +267,16 @@ fn updates(table: &Table, delta: Delta, reverse: bool) -> Updates {
             addresses.entry(address).or_default().insert(key, Some(claim));
         }
     }
+    if !reverse {
+        // Only whether this server finds itself among endpoints is asked for then.
+        addresses.retain(|address, _| spec.local_addresses.contains(address));
+    }
     for (address, changes) in &addresses {
         let key = address_key(*address);
         let old = table.get(key.as_slice());
         let changes = changes.iter().map(|(key, claim)| (*key, claim.as_ref())).collect();
         let new = merge_claims(old, &changes);
-        if old.is_some() != new.is_some() {
+        if reverse && old.is_some() != new.is_some() {
             let shift = if new.is_some() { 1 } else { -1 };
             for ancestor in ancestors(*address) {
                 *shifts.entry(Box::<[u8]>::from(ancestor.as_slice())).or_default() += shift;

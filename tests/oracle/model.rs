@@ -134,11 +134,9 @@ impl Model<'_> {
     /// `front.S.N.svc`.
     fn at_service(&self, service: &Service, front: &[&str]) -> Truth {
         let rows = self.rows(service);
-        if let ["_endpoints"] | [_] = front
-            && let found @ Truth::Records(_) = self.at_endpoints(
-                service,
-                front.strip_prefix(&["_endpoints"][..]).unwrap_or(front),
-            )
+        if let ["_endpoints" | _] = front
+            && let found @ Truth::Records(_) =
+                self.at_endpoints(service, front.strip_prefix(&["_endpoints"][..]).unwrap_or(front))
         {
             return found;
         }
@@ -169,11 +167,13 @@ impl Model<'_> {
                 service.ports.iter().any(|port| of(port.protocol, &port.name))
             }
         };
+        // Of a Service that is answered directly, the families that it is answered in.
+        let answered = |ip: IpAddr| front_ips.iter().any(|front| front.is_ipv4() == ip.is_ipv4());
         match front {
             [] => {
                 let mut all: BTreeSet<Data> = front_ips.iter().map(|ip| address(*ip)).collect();
                 all.extend(if by_endpoints {
-                    shown(endpoint_srv(service, &rows, None))
+                    shown(endpoint_srv(service, &rows, &answered, None))
                 } else {
                     let numbers = service.ports.iter().map(|port| port.port).collect();
                     service_srv(numbers, front_ips.len(), &own)
@@ -201,7 +201,7 @@ impl Model<'_> {
                     let ips = rows.iter().filter(with).map(|row| row.address);
                     let mut all: BTreeSet<Data> =
                         ips.filter(|ip| front_ips.contains(ip)).map(address).collect();
-                    all.extend(shown(endpoint_srv(service, &rows, Some(&is))));
+                    all.extend(shown(endpoint_srv(service, &rows, &answered, Some(&is))));
                     return Truth::Records(all);
                 }
                 let numbers: Vec<u16> = service
@@ -236,7 +236,7 @@ impl Model<'_> {
             return Truth::Missing;
         }
         let mut all: BTreeSet<Data> = behind.iter().map(|row| address(row.address)).collect();
-        all.extend(endpoint_srv(service, &behind, None));
+        all.extend(endpoint_srv(service, &behind, &|_| true, None));
         Truth::Records(all)
     }
 
@@ -305,8 +305,7 @@ impl Model<'_> {
 
     fn knows_endpoints(&self, service: &Service) -> bool {
         let by_cluster_ip = matches!(service.cluster_ips, ClusterIps::Addresses(_));
-        let left_out =
-            self.spec.headless_endpoints_only && service.has_selector && by_cluster_ip;
+        let left_out = self.spec.headless_endpoints_only && service.has_selector && by_cluster_ip;
         !self.spec.no_endpoints && !left_out
     }
 
@@ -483,6 +482,7 @@ impl Data {
 fn endpoint_srv(
     service: &Service,
     rows: &[Row],
+    answered: &dyn Fn(IpAddr) -> bool,
     wanted: Option<&dyn Fn(&Port) -> bool>,
 ) -> BTreeSet<Data> {
     let (name, namespace) = (&*service.meta.key.name, &*service.meta.key.namespace);
@@ -492,7 +492,7 @@ fn endpoint_srv(
         0 if wanted.is_none() => 1,
         n => n,
     };
-    let weight = weight(rows.iter().map(pairs).sum());
+    let weight = weight(rows.iter().filter(|row| answered(row.address)).map(pairs).sum());
     let mut records = BTreeSet::new();
     for row in rows {
         let target = full(&[&row.label, name, namespace, "svc", ZONE]);
@@ -529,7 +529,9 @@ fn alias(text: &str) -> Option<String> {
 }
 
 fn is_published(ip: IpAddr) -> bool {
-    !["127.", "169.254.", "224.0.0.", "fe80:", "ff02:"].iter().any(|p| ip.to_string().starts_with(p))
+    !["127.", "169.254.", "224.0.0.", "fe80:", "ff02:"]
+        .iter()
+        .any(|p| ip.to_string().starts_with(p))
         && !["0.0.0.0", "::", "::1"].contains(&ip.to_string().as_str())
 }
 
