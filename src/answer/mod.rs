@@ -16,9 +16,9 @@ mod splice;
 mod walk;
 mod write;
 
+pub use crate::name::is_within;
 pub use cause::{Cause, Failure};
 pub use query::{Asked, Edns, Query, Rcode, Reject};
-pub use crate::name::is_within;
 pub use resolve::{Located, locate};
 pub use walk::{Line, records, walk};
 

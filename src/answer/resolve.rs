@@ -263,8 +263,7 @@ fn pod<'v>(view: &View, asked: &Asked, depth: usize) -> Node<'v> {
         return Node::Empty;
     }
     let verified = mode == Pods::Verified;
-    let kinds =
-        if verified { KindSet::of(&[Kind::Namespace, Kind::Pod]) } else { of_namespace };
+    let kinds = if verified { KindSet::of(&[Kind::Namespace, Kind::Pod]) } else { of_namespace };
     let waiting = view.waiting().and(kinds);
     if !waiting.is_empty() {
         return Node::Waiting(waiting);

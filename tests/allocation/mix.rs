@@ -33,7 +33,7 @@ fn service(name: &str, ip: Option<&str>, target: Option<&str>) -> Object {
         }),
         has_selector: true,
         ports: vec![ServicePort { name: "http".into(), protocol: Protocol::Tcp, port: 80 }],
-        ip_families: Default::default(),
+        ip_families: smallvec::SmallVec::default(),
         session_affinity: false,
         local_traffic_only: false,
         publish_not_ready: false,
@@ -161,9 +161,10 @@ fn queries() -> Vec<Vec<u8>> {
         message
     };
     // Malformed, refused, other opcodes and classes, responses, rubbish.
-    all.extend([(5, 0), (5, 2), (2, 0x80), (2, 0x28), (12, 0xc0), (12, 64), (11, 2), (45, 3)].map(
-        |(at, octet)| changed(at, octet),
-    ));
+    all.extend(
+        [(5, 0), (5, 2), (2, 0x80), (2, 0x28), (12, 0xc0), (12, 64), (11, 2), (45, 3)]
+            .map(|(at, octet)| changed(at, octet)),
+    );
     all.extend([1, 11, 12, 13, 20, 44].map(|len| good[..len].to_vec()));
     all.push(vec![0xff; 512]);
     all.push(vec![0; 4096]);
@@ -244,9 +245,9 @@ fn a_clerk_allocates_nothing() {
             ],
         ),
     ] {
-        let blocks = blocks.iter().map(|(block, cluster)| {
-            Block::new(block, cluster.then(|| Arc::clone(&view)))
-        });
+        let blocks = blocks
+            .iter()
+            .map(|(block, cluster)| Block::new(block, cluster.then(|| Arc::clone(&view))));
         let front = Front::new(blocks.collect());
         let mut clerk = front.clerk();
         let mut out = vec![0; MAX_STREAM_RESPONSE];

@@ -88,9 +88,8 @@ fn service() -> impl Strategy<Value = Service> {
         6 => vec(any_address(), 1..3).prop_map(|ips| ClusterIps::Addresses(ips.into_iter().collect())),
     ];
     let external = prop_oneof![5 => Just(None), 1 => select(TARGETS.to_vec()).prop_map(Some)];
-    let port = (select(PORTS.to_vec()), protocol(), select(vec![80, 443])).prop_map(
-        |(name, protocol, port)| ServicePort { name: name.into(), protocol, port },
-    );
+    let port = (select(PORTS.to_vec()), protocol(), select(vec![80, 443]))
+        .prop_map(|(name, protocol, port)| ServicePort { name: name.into(), protocol, port });
     let families = select(vec![
         vec![],
         vec![],
@@ -98,7 +97,8 @@ fn service() -> impl Strategy<Value = Service> {
         vec![AddressFamily::V6],
         vec![AddressFamily::V4, AddressFamily::V6],
     ]);
-    let annotation = select(vec![None, None, None, Some("endpoints"), Some("cluster-ip"), Some("?")]);
+    let annotation =
+        select(vec![None, None, None, Some("endpoints"), Some("cluster-ip"), Some("?")]);
     let rare = || prop::bool::weighted(0.1);
     (
         meta(&SERVICES),
@@ -128,7 +128,13 @@ fn service() -> impl Strategy<Value = Service> {
 fn endpoint(addresses: BoxedStrategy<IpAddr>, most: usize) -> impl Strategy<Value = Endpoint> {
     let hostname = prop_oneof![2 => Just(None), 1 => select(HOSTNAMES.to_vec()).prop_map(Some)];
     let target = select(vec![None, None, Some("pod-1"), Some("pod.2")]);
-    (vec(addresses, 1..=most), prop::bool::weighted(0.8), hostname, target, prop::bool::weighted(0.2))
+    (
+        vec(addresses, 1..=most),
+        prop::bool::weighted(0.8),
+        hostname,
+        target,
+        prop::bool::weighted(0.2),
+    )
         .prop_map(|(addresses, ready, hostname, target, managed)| Endpoint {
             addresses: addresses.into_iter().collect(),
             ready,
@@ -139,11 +145,11 @@ fn endpoint(addresses: BoxedStrategy<IpAddr>, most: usize) -> impl Strategy<Valu
 }
 
 fn endpoint_ports(all: bool) -> impl Strategy<Value = Vec<EndpointPort>> {
-    let number = if all { vec![Some(80), Some(443), Some(80), None] } else { vec![Some(80), Some(443)] };
+    let number =
+        if all { vec![Some(80), Some(443), Some(80), None] } else { vec![Some(80), Some(443)] };
     let port = (select(PORTS.to_vec()), protocol(), select(number))
         .prop_map(|(name, protocol, port)| EndpointPort { name: name.into(), protocol, port });
-    vec(port, 0..3)
-        .prop_map(|ports| distinct(ports, |port| (port.name.clone(), port.protocol)))
+    vec(port, 0..3).prop_map(|ports| distinct(ports, |port| (port.name.clone(), port.protocol)))
 }
 
 fn slice() -> impl Strategy<Value = EndpointSlice> {
@@ -180,13 +186,11 @@ fn slice() -> impl Strategy<Value = EndpointSlice> {
 fn endpoints() -> impl Strategy<Value = Endpoints> {
     let subset = (vec(endpoint(any_address(), 1), 0..3), endpoint_ports(false))
         .prop_map(|(endpoints, ports)| Subset { endpoints, ports });
-    (meta(&SERVICES), prop::bool::weighted(0.1), vec(subset, 0..3)).prop_map(
-        |(meta, not_for_services, subsets)| Endpoints { meta, not_for_services, subsets },
-    )
+    (meta(&SERVICES), prop::bool::weighted(0.1), vec(subset, 0..3))
+        .prop_map(|(meta, not_for_services, subsets)| Endpoints { meta, not_for_services, subsets })
 }
 
 fn pod() -> impl Strategy<Value = Pod> {
-    (meta(&PODS), vec(any_address(), 0..3), prop::bool::weighted(0.8)).prop_map(
-        |(meta, ips, live)| Pod { meta, ips: ips.into_iter().collect(), live },
-    )
+    (meta(&PODS), vec(any_address(), 0..3), prop::bool::weighted(0.8))
+        .prop_map(|(meta, ips, live)| Pod { meta, ips: ips.into_iter().collect(), live })
 }

@@ -22,10 +22,8 @@ fn full() -> &'static Arc<View> {
     VIEW.get_or_init(|| {
         let mut runner = TestRunner::deterministic();
         let drawn = vec(object(), 200).new_tree(&mut runner).expect("objects").current();
-        let objects: Vec<Object> = [namespace("shop"), namespace("default")]
-            .into_iter()
-            .chain(drawn)
-            .collect();
+        let objects: Vec<Object> =
+            [namespace("shop"), namespace("default")].into_iter().chain(drawn).collect();
         view(&Arc::new(Spec { pods: Pods::Insecure, ..Spec::default() }), &objects)
     })
 }
@@ -260,7 +258,9 @@ fn opt_records_at_their_limits() {
     let mut moved = good.clone();
     moved[6..12].copy_from_slice(&[0, 1, 0, 0, 0, 0]);
     assert_eq!(refusal(&moved), FORMERR, "an OPT record in the answer section");
-    for (options, wanted) in [(&[0, 3, 0, 0][..], 0), (&[0, 3, 0, 1], FORMERR), (&[0, 3, 0], FORMERR)] {
+    for (options, wanted) in
+        [(&[0, 3, 0, 0][..], 0), (&[0, 3, 0, 1], FORMERR), (&[0, 3, 0], FORMERR)]
+    {
         let mut message = good.clone();
         let len = message.len();
         message[len - 1] = u8::try_from(options.len()).expect("few");

@@ -135,10 +135,8 @@ impl Model<'_> {
     fn at_service(&self, service: &Service, front: &[&str]) -> Truth {
         let rows = self.rows(service);
         if let ["_endpoints"] | [_] = front
-            && let found @ Truth::Records(_) = self.at_endpoints(
-                service,
-                front.strip_prefix(&["_endpoints"][..]).unwrap_or(front),
-            )
+            && let found @ Truth::Records(_) =
+                self.at_endpoints(service, front.strip_prefix(&["_endpoints"][..]).unwrap_or(front))
         {
             return found;
         }
@@ -305,8 +303,7 @@ impl Model<'_> {
 
     fn knows_endpoints(&self, service: &Service) -> bool {
         let by_cluster_ip = matches!(service.cluster_ips, ClusterIps::Addresses(_));
-        let left_out =
-            self.spec.headless_endpoints_only && service.has_selector && by_cluster_ip;
+        let left_out = self.spec.headless_endpoints_only && service.has_selector && by_cluster_ip;
         !self.spec.no_endpoints && !left_out
     }
 
@@ -529,7 +526,9 @@ fn alias(text: &str) -> Option<String> {
 }
 
 fn is_published(ip: IpAddr) -> bool {
-    !["127.", "169.254.", "224.0.0.", "fe80:", "ff02:"].iter().any(|p| ip.to_string().starts_with(p))
+    !["127.", "169.254.", "224.0.0.", "fe80:", "ff02:"]
+        .iter()
+        .any(|p| ip.to_string().starts_with(p))
         && !["0.0.0.0", "::", "::1"].contains(&ip.to_string().as_str())
 }
 

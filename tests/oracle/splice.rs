@@ -72,7 +72,10 @@ fn chase(qtype: RecordType, told: Result<&[u8], Failure>, transport: Transport) 
             assert!(out[len.max(limit)..].iter().all(|octet| *octet == 0xee), "out of bounds");
             let seen = strict(&out[..len]);
             let message = decoded(&out[..len]);
-            assert_eq!((message.metadata.id, &out[12..ask.len() - 11]), (0x5a5a, &ask[12..ask.len() - 11]));
+            assert_eq!(
+                (message.metadata.id, &out[12..ask.len() - 11]),
+                (0x5a5a, &ask[12..ask.len() - 11])
+            );
             assert!(seen.authoritative);
             Some(Chased { rcode, cause, message, truncated: seen.truncated })
         }
@@ -226,11 +229,8 @@ fn compressed_names_in_data_are_written_out() {
 fn a_chain_that_leads_back_into_our_zones_ends_there() {
     let back = [cname(TARGET, "in.shop.svc.cluster.local.")];
     let got = told(RecordType::A, ResponseCode::NoError, &back, &[]);
-    let inside = Record::from_rdata(
-        name("in.shop.svc.cluster.local."),
-        5,
-        RData::A(A::new(10, 96, 0, 1)),
-    );
+    let inside =
+        Record::from_rdata(name("in.shop.svc.cluster.local."), 5, RData::A(A::new(10, 96, 0, 1)));
     assert_eq!(got.rcode, Rcode::NoError);
     assert_eq!(lines(&got.message.answers), with_own(&[back[0].clone(), inside]));
 }
@@ -306,16 +306,18 @@ fn what_does_not_fit_is_truncated_to_whole_records() {
 }
 
 fn upstream() -> impl Strategy<Value = (RecordType, Vec<u8>)> {
-    let owners = ["a.cdn.example.", "b.cdn.example.", "x.test.", TARGET, "in.shop.svc.cluster.local."];
-    let record = (0..owners.len(), 0..6u8, 0..owners.len()).prop_map(move |(owner, kind, other)| {
-        let data = match kind {
-            0 | 1 => RData::A(A::new(192, 0, 2, 1)),
-            2 | 3 => RData::CNAME(CNAME(name(owners[other]))),
-            4 => RData::MX(MX::new(1, name(owners[other]))),
-            _ => return soa(owners[owner]),
-        };
-        Record::from_rdata(name(owners[owner]), 30, data)
-    });
+    let owners =
+        ["a.cdn.example.", "b.cdn.example.", "x.test.", TARGET, "in.shop.svc.cluster.local."];
+    let record =
+        (0..owners.len(), 0..6u8, 0..owners.len()).prop_map(move |(owner, kind, other)| {
+            let data = match kind {
+                0 | 1 => RData::A(A::new(192, 0, 2, 1)),
+                2 | 3 => RData::CNAME(CNAME(name(owners[other]))),
+                4 => RData::MX(MX::new(1, name(owners[other]))),
+                _ => return soa(owners[owner]),
+            };
+            Record::from_rdata(name(owners[owner]), 30, data)
+        });
     let codes = prop_oneof![4 => Just(ResponseCode::NoError), 1 => Just(ResponseCode::NXDomain)];
     let qtypes = prop_oneof![Just(RecordType::A), Just(RecordType::MX), Just(RecordType::SOA)];
     (qtypes, codes, vec(record.clone(), 0..8), vec(record, 0..3)).prop_map(

@@ -161,8 +161,11 @@ fn additional(what: &str, response: &[u8], stream: bool, model: &Model<'_>) {
         };
         let known: BTreeSet<Data> =
             known.into_iter().filter(|data| [A, AAAA].contains(&data.rtype())).collect();
-        let here: BTreeSet<Data> =
-            found.iter().filter(|(owner, _)| owner == target).map(|(_, data)| data.clone()).collect();
+        let here: BTreeSet<Data> = found
+            .iter()
+            .filter(|(owner, _)| owner == target)
+            .map(|(_, data)| data.clone())
+            .collect();
         assert!(here.is_subset(&known), "{what}: {here:?} of {target}, which has {known:?}");
         assert!(!stream || !here.is_empty(), "{what}: {target} has no address with it");
     }

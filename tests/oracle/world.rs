@@ -25,7 +25,8 @@ pub(crate) struct World {
 pub(crate) fn world() -> impl Strategy<Value = World> {
     (spec(), vec(object(), 4..40), vec(any::<bool>(), 3)).prop_map(|(spec, drawn, exist)| {
         let mut objects: BTreeMap<(Kind, ObjectKey), Object> = BTreeMap::new();
-        let spaces = NAMESPACES.iter().zip(exist).filter(|(name, exist)| *exist || **name == "shop");
+        let spaces =
+            NAMESPACES.iter().zip(exist).filter(|(name, exist)| *exist || **name == "shop");
         for object in spaces.map(|(name, _)| namespace(name)).chain(drawn) {
             objects.insert((object.kind(), object.meta().key.clone()), object);
         }
@@ -41,16 +42,18 @@ fn spec() -> impl Strategy<Value = Spec> {
         any::<bool>(),
         (rare(), rare(), rare()),
     )
-        .prop_map(|(selectorless, pods, names, (no_endpoints, headless_only, ignore_empty))| Spec {
-            selectorless,
-            pods,
-            endpoint_pod_names: names,
-            no_endpoints,
-            headless_endpoints_only: headless_only,
-            ignore_empty_service: ignore_empty,
-            local_addresses: vec!["192.0.2.53".parse().expect("an address")],
-            ..Spec::default()
-        })
+        .prop_map(
+            |(selectorless, pods, names, (no_endpoints, headless_only, ignore_empty))| Spec {
+                selectorless,
+                pods,
+                endpoint_pod_names: names,
+                no_endpoints,
+                headless_endpoints_only: headless_only,
+                ignore_empty_service: ignore_empty,
+                local_addresses: vec!["192.0.2.53".parse().expect("an address")],
+                ..Spec::default()
+            },
+        )
 }
 
 /// A clock that says what it is told.
@@ -77,7 +80,9 @@ pub(crate) fn names() -> Vec<String> {
         V4.iter().chain(&V6).map(|text| text.parse().expect("an address")).collect();
     let mut labels: Vec<String> = HOSTNAMES.iter().map(|name| name.to_ascii_lowercase()).collect();
     labels.extend(addresses.iter().map(|ip| dashed(*ip)));
-    labels.extend(["pod-1", "pod", "*", "_endpoints", "_tcp", "_udp", "_sctp", "http"].map(Into::into));
+    labels.extend(
+        ["pod-1", "pod", "*", "_endpoints", "_tcp", "_udp", "_sctp", "http"].map(Into::into),
+    );
     let mut names: Vec<String> =
         ["", "svc.", "pod.", "endpoints.", "dns.", "ns.dns.", "dns-version.", "x.ns.dns.", "no."]
             .map(|front| format!("{front}{ZONE}"))

@@ -156,7 +156,8 @@ fn other_kinds_do_not_draw_half_a_list_out() {
     // Slices are listed anew; the namespace that they stand in goes and comes meanwhile.
     let mut hand = Hand::with(&spec(), objects());
     let before = hand.contents();
-    hand.registry.apply([Change::ListBegins(Kind::EndpointSlice), Change::Put(other(Kind::EndpointSlice))]);
+    hand.registry
+        .apply([Change::ListBegins(Kind::EndpointSlice), Change::Put(other(Kind::EndpointSlice))]);
     hand.registry.apply([Change::Remove(Kind::Namespace, ObjectKey::new("", "shop"))]);
     hand.publisher.publish();
     hand.registry.apply([Change::Put(namespace("shop"))]);

@@ -157,7 +157,8 @@ fn no_reader_sees_half_a_change() {
                 })
             })
             .collect();
-        let results: Vec<_> = readers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        let results: Vec<_> =
+            readers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
         enough.store(true, Ordering::Relaxed);
         drop(stop);
         for result in results {
