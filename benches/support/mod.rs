@@ -18,7 +18,9 @@ pub const NAMESPACES: usize = 100;
 pub fn view(services: usize, endpoints: usize) -> (Arc<Registry>, Publisher, Arc<View>) {
     let registry = Registry::new(Arc::new(Spec::default()), 42);
     registry.batch(|sink| {
-        Kind::ALL.iter().for_each(|kind| sink(Change::ListBegins(*kind)));
+        for kind in Kind::ALL {
+            sink(Change::ListBegins(kind));
+        }
         for index in 0..NAMESPACES {
             let meta = Meta::new("", &format!("ns-{index}"));
             sink(Change::Put(Object::Namespace(Namespace { meta })));
@@ -29,7 +31,9 @@ pub fn view(services: usize, endpoints: usize) -> (Arc<Registry>, Publisher, Arc
                 sink(Change::Put(Object::EndpointSlice(slice(index, endpoints))));
             }
         }
-        Kind::ALL.iter().for_each(|kind| sink(Change::ListEnds(*kind)));
+        for kind in Kind::ALL {
+            sink(Change::ListEnds(kind));
+        }
     });
     let mut publisher = Publisher::new(Arc::clone(&registry), SystemClock);
     publisher.publish();

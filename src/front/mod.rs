@@ -1,6 +1,6 @@
 //! The front desk: which server block a query belongs to, its views, its upstreams.
 //!
-//! Joins the pure [`answer`] to the sockets of [`serve`](crate::serve), one desk for each set of
+//! Joins the pure [`answer`] to the sockets of [`serve`], one desk for each set of
 //! blocks that share their listening addresses. A [`Clerk`] runs on one query thread and holds its
 //! own references to the newest views; what has to be awaited runs on the stream threads.
 #![forbid(unsafe_code)]

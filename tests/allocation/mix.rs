@@ -33,7 +33,7 @@ fn service(name: &str, ip: Option<&str>, target: Option<&str>) -> Object {
         }),
         has_selector: true,
         ports: vec![ServicePort { name: "http".into(), protocol: Protocol::Tcp, port: 80 }],
-        ip_families: Default::default(),
+        ip_families: smallvec::SmallVec::default(),
         session_affinity: false,
         local_traffic_only: false,
         publish_not_ready: false,

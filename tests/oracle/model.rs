@@ -134,7 +134,7 @@ impl Model<'_> {
     /// `front.S.N.svc`.
     fn at_service(&self, service: &Service, front: &[&str]) -> Truth {
         let rows = self.rows(service);
-        if let ["_endpoints" | _] = front
+        if let [_] = front
             && let found @ Truth::Records(_) =
                 self.at_endpoints(service, front.strip_prefix(&["_endpoints"][..]).unwrap_or(front))
         {

@@ -44,7 +44,7 @@ fn service(headless: bool) -> Object {
         },
         has_selector: headless,
         ports: vec![ServicePort { name: "sql".into(), protocol: Protocol::Tcp, port: 5432 }],
-        ip_families: Default::default(),
+        ip_families: smallvec::SmallVec::default(),
         session_affinity: false,
         local_traffic_only: false,
         publish_not_ready: false,

@@ -22,7 +22,7 @@ fn service(name: &str, cluster_ip: Option<&str>, selector: bool) -> Service {
             .map_or(ClusterIps::Headless, |ip| ClusterIps::Addresses(addresses(ip))),
         has_selector: selector,
         ports: vec![ServicePort { name: "sql".into(), protocol: Protocol::Tcp, port: 5432 }],
-        ip_families: Default::default(),
+        ip_families: smallvec::SmallVec::default(),
         session_affinity: false,
         local_traffic_only: false,
         publish_not_ready: false,

@@ -62,7 +62,7 @@ fn service(name: &str, cluster_ip: Option<&str>) -> Change {
         }),
         has_selector: true,
         ports: Vec::new(),
-        ip_families: Default::default(),
+        ip_families: smallvec::SmallVec::default(),
         session_affinity: false,
         local_traffic_only: false,
         publish_not_ready: false,
@@ -96,10 +96,13 @@ fn answers(view: &View) -> Vec<Vec<u8>> {
     QUESTIONS
         .map(|(name, qtype)| match ask(view, name, qtype) {
             (code, _, _) if code as u8 != 0 => vec![code as u8],
-            (_, _, octets) => match octets.windows(10).any(|w| w == b"hostmaster") {
-                true => vec![0],
-                false => octets,
-            },
+            (_, _, octets) => {
+                if octets.windows(10).any(|w| w == b"hostmaster") {
+                    vec![0]
+                } else {
+                    octets
+                }
+            }
         })
         .into()
 }

@@ -152,7 +152,9 @@ proptest! {
             batch.push(change);
         }
         let ends = Kind::ALL.map(Change::ListEnds);
-        ends.iter().for_each(|end| told.tell(end));
+        for end in &ends {
+            told.tell(end);
+        }
         batch.extend(ends);
         hand.registry.apply(batch);
         hand.publisher.publish();

@@ -69,7 +69,7 @@ impl Loaded {
 /// Files and folders of manifests as a source of objects.
 ///
 /// [`Self::load`] once, then [`Self::poll`] as often as wanted; or hand it to
-/// [`follow`](super::follow) after the load.
+/// [`follow`](super::follow()) after the load.
 #[derive(Debug)]
 pub struct Manifests {
     paths: Vec<PathBuf>,
