@@ -7,6 +7,7 @@
 mod ledger;
 mod model;
 mod publisher;
+mod restore;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -30,6 +31,7 @@ pub use publisher::{Clock, Publisher, SystemClock};
 #[derive(Debug)]
 pub struct Registry {
     spec: Arc<Spec>,
+    seed: u64,
     model: Model,
     pending: Mutex<Pending>,
     ledger: Mutex<Ledger>,
@@ -48,6 +50,7 @@ impl Registry {
         let view = Arc::new(ArcSwap::from_pointee(View::empty(Arc::clone(&spec), seed)));
         Arc::new(Self {
             spec,
+            seed,
             model: Model::default(),
             pending: Mutex::default(),
             ledger: Mutex::default(),
