@@ -19,7 +19,7 @@ use crate::world::view;
 const OURS: &str = "out.shop.svc.cluster.local.";
 const TARGET: &str = "db.example.com.";
 
-const SETTINGS: Settings = Settings { payload: 1232, recursion: true, upstream: true };
+const SETTINGS: Settings = Settings { payload: 1232, recursion: true, upstream: true, ede: true };
 
 /// What became of an answer that was chased.
 struct Chased {
