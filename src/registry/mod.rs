@@ -272,12 +272,16 @@ impl Registry {
         if !pod.live || self.spec.pods != Pods::Verified {
             return self.remove(Kind::Pod, key);
         }
-        let before = self.model.pods.insert(key.clone(), (pod.ips.clone(), mark));
+        // Each address is counted once, however often the pod names it.
+        let mut ips = pod.ips.clone();
+        ips.sort_unstable();
+        ips.dedup();
+        let before = self.model.pods.insert(key.clone(), (ips.clone(), mark));
         let before = before.map(|old| old.0).unwrap_or_default();
-        for ip in pod.ips.iter().filter(|ip| !before.contains(ip)) {
+        for ip in ips.iter().filter(|ip| !before.contains(ip)) {
             self.count_pod(&key.namespace, *ip, true);
         }
-        for ip in before.iter().filter(|ip| !pod.ips.contains(ip)) {
+        for ip in before.iter().filter(|ip| !ips.contains(ip)) {
             self.count_pod(&key.namespace, *ip, false);
         }
     }
