@@ -97,7 +97,7 @@ fn wrong_types_and_values() {
     broken(&service(ok, "ports: [{port: \"80\"}]"), &[("4:23", "without quotes")]);
     broken(&service(ok, "ports: [{port: -1}]"), &[("4:23", "1 to 65535")]);
     broken(&manifest("::1%lo"), &[("10:20", "not an IP address")]);
-    broken("\tkind: Service\n", &[("1:1", "YAML")]);
+    broken("kind: Service: v1\n", &[("1:14", "not YAML")]);
     let slice = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
                  metadata: {name: s, namespace: shop, labels: {kubernetes.io/service-name: db}}\n";
     broken(
