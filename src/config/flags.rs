@@ -199,6 +199,10 @@ pub(super) struct Zones(pub(super) Vec<Name>);
 
 impl Zones {
     fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            // What an unset variable leaves behind, and never meant for the root.
+            return Err("the zone is empty; write '.' for the root".into());
+        }
         parse_zones(text).map(Self)
     }
 }

@@ -90,8 +90,6 @@ pub(super) fn parse_zones(text: &str) -> Result<Vec<Name>, String> {
         return Cidr::parse(text)?.reverse_zones();
     }
     match Name::parse(text) {
-        // What an unset variable leaves behind, and never meant for the root.
-        Ok(_) if text.is_empty() => Err("a zone is empty; write '.' for the root".into()),
         Ok(name) => Ok(vec![name]),
         Err(error) => Err(format!("'{text}' is not a zone: {error}")),
     }
