@@ -106,7 +106,7 @@ fn wrong_types_and_values() {
     );
     broken(
         &format!("{slice}addressType: IPv4\nendpoints: [{{addresses: [\"fd00::1\"]}}]\n"),
-        &[("5:27", "addressType IPv6")],
+        &[("5:26", "addressType IPv6")],
     );
 }
 
