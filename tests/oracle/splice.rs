@@ -329,7 +329,7 @@ fn upstream() -> impl Strategy<Value = (RecordType, Vec<u8>)> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 2000,
+        cases: 1500,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
