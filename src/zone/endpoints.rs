@@ -136,8 +136,9 @@ pub(crate) fn join(inputs: &Inputs<'_>, spec: &Spec) -> Joined {
     let own = |slice: &&EndpointSlice| slice.address_type != SliceAddresses::Fqdn;
     let wins = |slice: &&EndpointSlice| slice.managed_by != ManagedBy::Mirroring;
     for slice in inputs.slices.iter().filter(|slice| !own(slice)) {
+        // Sources do not read what such a slice holds: then it counts as one.
         let count = slice.endpoints.iter().map(|e| e.addresses.len().max(1)).sum::<usize>();
-        joined.drop(Drop::Fqdn, count);
+        joined.drop(Drop::Fqdn, count.max(1));
     }
     // A mirrored slice gives way to the object that it mirrors; any other slice wins over it.
     let others = inputs.slices.iter().filter(own).any(|slice| wins(&slice));
