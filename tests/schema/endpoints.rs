@@ -2,7 +2,7 @@
 
 use super::objects::{CONTROLLER, MIRRORING, endpoints, endpoints_with, service, slice, slice_by};
 use super::wire::{A, AAAA};
-use super::world::{World, spec};
+use super::world::{World, changes_of, spec};
 
 const HEADLESS: &str = "clusterIP: None, ports: [{name: sql, port: 5432}]";
 const PORT: &str = "ports: [{name: sql, port: 5432}]";
@@ -433,4 +433,75 @@ fn a_port_number_that_two_names_share_is_one_record() {
         "web.shop.svc SRV",
         "NOERROR; SRV 0 33 53 web.shop.svc; SRV 0 33 9153 web.shop.svc + A 10.96.0.1",
     )]);
+}
+
+#[test]
+fn what_is_dropped_is_counted_by_reason() {
+    use std::collections::BTreeMap;
+
+    use fingerpost::cluster::{Change, Object};
+    use fingerpost::zone::{Drop, Inputs, Spec, compile};
+
+    let objects = changes_of(&[
+        service("shop/db", HEADLESS),
+        slice(
+            "shop/db-1",
+            "db",
+            "IPv4",
+            "endpoints: [{addresses: [127.0.0.1, 0.0.0.0, 169.254.0.1, 224.0.0.1, 127.0.0.2, 192.0.2.1]}]",
+        ),
+        slice("shop/db-2", "db", "FQDN", "endpoints: [{addresses: [db.example.com]}]"),
+    ]);
+    let (mut services, mut slices) = (Vec::new(), Vec::new());
+    for change in objects {
+        match change {
+            Change::Put(Object::Service(service)) => services.push(service),
+            Change::Put(Object::EndpointSlice(slice)) => slices.push(slice),
+            _ => {}
+        }
+    }
+    let inputs =
+        Inputs { service: &services[0], slices: &slices, endpoints: None, slices_served: true };
+    let dropped = compile(&inputs, &Spec::default()).dropped;
+    let expected = [
+        (Drop::Loopback, 2),
+        (Drop::Unspecified, 1),
+        (Drop::LinkLocal, 1),
+        (Drop::LinkLocalMulticast, 1),
+    ];
+    for (reason, count) in expected {
+        assert_eq!(dropped.get(&reason), Some(&count), "{reason:?}: {dropped:?}");
+    }
+    // Of a slice whose endpoints are not read, the slice is what is counted, at the least.
+    let others: BTreeMap<_, _> =
+        dropped.iter().filter(|(reason, _)| !expected.iter().any(|e| e.0 == **reason)).collect();
+    assert!(others.keys().all(|reason| **reason == Drop::Fqdn), "{others:?}");
+    assert!(others.values().all(|count| **count > 0) && !others.is_empty(), "{dropped:?}");
+}
+
+#[test]
+fn where_there_are_no_slices_endpoints_count_for_every_service() {
+    use fingerpost::cluster::{Change, Object};
+    use fingerpost::zone::record::Record;
+    use fingerpost::zone::{Inputs, Spec, compile};
+
+    let objects = changes_of(&[
+        service("shop/web", "clusterIP: None, selector: {a: b}"),
+        endpoints("shop/web", &subset("192.0.2.1")),
+    ]);
+    let (mut services, mut all) = (Vec::new(), Vec::new());
+    for change in objects {
+        match change {
+            Change::Put(Object::Service(service)) => services.push(service),
+            Change::Put(Object::Endpoints(endpoints)) => all.push(endpoints),
+            _ => {}
+        }
+    }
+    for slices_served in [true, false] {
+        let inputs =
+            Inputs { service: &services[0], slices: &[], endpoints: all.first(), slices_served };
+        let octets = compile(&inputs, &Spec::default()).record;
+        let ready = Record::new(&octets).expect("a record").readiness().0;
+        assert_eq!(ready, u32::from(!slices_served), "slices served: {slices_served}");
+    }
 }

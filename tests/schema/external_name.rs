@@ -1,5 +1,7 @@
 //! Section 4: ExternalName.
 
+use std::time::Instant;
+
 use super::objects::{CONTROLLER, endpoints, namespace, service, slice_by};
 use super::reply::{Reply, Rules};
 use super::upstream::Upstream;
@@ -279,9 +281,23 @@ fn a_target_outside_is_asked_of_the_upstream() {
     assert_eq!(question.name.to_ascii().to_ascii_lowercase(), "www.example.com.");
     assert!(asked[0].metadata.recursion_desired);
     assert!(asked[0].edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok));
-    // An upstream that says nothing: SERVFAIL, never NODATA.
+    // One that has gone: SERVFAIL, never NODATA.
     drop(upstream);
     assert_eq!(told(&world, &Ask::new("out.shop.svc", TXT), false).text, "SERVFAIL");
+}
+
+#[test]
+fn an_upstream_that_says_nothing_is_waited_for_two_seconds() {
+    let upstream = Upstream::start();
+    let objects = [alias("shop/o-dead", "dead.example.com")];
+    let world = World::served(&objects, &["--upstream", &upstream.address.to_string()]);
+    let began = Instant::now();
+    let found = told(&world, &Ask::new("o-dead.shop.svc", A).edns(1_232, 0), false).text;
+    let took = began.elapsed();
+    assert_eq!(found, "SERVFAIL");
+    assert!(!upstream.asked().is_empty(), "it was asked");
+    // With what a busy machine adds to it.
+    assert!((1_900..4_500).contains(&took.as_millis()), "{took:?}");
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod bits;
 #[cfg(test)]
 mod consistency;
 #[cfg(test)]
+mod corefile;
+#[cfg(test)]
 mod dig;
 #[cfg(test)]
 mod endpoints;

@@ -6,7 +6,7 @@ use super::wire::{A, AAAA, ANY, Ask, PTR, Raw, SRV};
 use super::world::World;
 
 /// So many endpoints, labels of a few letters.
-fn many(count: usize) -> World {
+pub(crate) fn many(count: usize) -> Vec<String> {
     let four: Vec<String> = (0..count)
         .map(|n| format!("{{addresses: [10.{}.{}.1], hostname: h{n}}}", n / 250, n % 250))
         .collect();
@@ -40,7 +40,7 @@ fn many(count: usize) -> World {
             "endpoints: [{addresses: [192.0.2.9], hostname: a-rather-long-hostname}]",
         ));
     }
-    World::served(&objects, &[])
+    objects
 }
 
 const NAMES: [(&str, u16); 9] = [
@@ -57,7 +57,7 @@ const NAMES: [(&str, u16); 9] = [
 
 #[test]
 fn the_limit_is_512_or_what_the_client_takes_up_to_1232() {
-    let world = many(120);
+    let world = World::served(&many(120), &[]);
     for (name, qtype) in NAMES {
         let whole = world.reply(&Ask::new(name, qtype), true);
         assert!(!whole.text.contains(" tc"), "{}", whole.text);
@@ -112,7 +112,7 @@ fn the_limit_is_512_or_what_the_client_takes_up_to_1232() {
 
 #[test]
 fn truncated_sets_are_turned_too() {
-    let world = many(120);
+    let world = World::served(&many(120), &[]);
     let mut seen = std::collections::BTreeSet::new();
     for rotation in 0..4_096 {
         seen.extend(world.library(&Ask::new("db.shop.svc", A), false, rotation).answers);
@@ -164,7 +164,7 @@ fn additional_records_go_first_and_without_tc() {
 
 #[test]
 fn over_tcp_the_limit_is_65535() {
-    let world = many(1_500);
+    let world = World::served(&many(1_500), &[]);
     let ask = Ask::new("db.shop.svc", SRV);
     let reply = world.reply(&ask, true);
     let raw = Raw::read(&reply.octets);

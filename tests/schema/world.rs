@@ -114,28 +114,46 @@ impl World {
         Self::run(tempfile::tempdir().expect("a folder"), path, &[])
     }
 
+    /// These objects served by the binary too, under a Corefile: what its `kubernetes` says behind
+    /// the name, and further directives.
+    pub(crate) fn configured(objects: &[String], kubernetes: &str, more: &str) -> Self {
+        let files = written(objects);
+        let manifests = files.path().join("manifests");
+        let (zones, options) = kubernetes.split_once('\n').unwrap_or((kubernetes, ""));
+        let text = format!(
+            ".:0 {{\n bind 127.0.0.1 ::1\n workers 1\n{more}\n kubernetes {zones} {{\n \
+             manifests {}\n{options}\n }}\n}}\n",
+            manifests.display()
+        );
+        let corefile = files.path().join("Corefile");
+        std::fs::write(&corefile, text).expect("a file");
+        let line = ["serve", "-c", corefile.to_str().expect("a path")];
+        Self::start(files, &manifests, &line)
+    }
+
     fn run(files: TempDir, path: &str, options: &[&str]) -> Self {
         let mut line = vec!["serve", "--manifests", path];
-        for option in ["--listen", "127.0.0.1:0", "--listen", "[::1]:0", "--workers", "1"] {
-            line.push(option);
-        }
+        line.extend(["--listen", "127.0.0.1:0", "--listen", "[::1]:0", "--workers", "1"]);
         line.extend(options);
-        let server = Running::start(&line);
-        line.insert(0, "fingerpost");
-        let Ok(Command::Serve(run)) = config::read(line.iter().map(Into::into)) else {
+        Self::start(files, Path::new(path), &line)
+    }
+
+    fn start(files: TempDir, manifests: &Path, line: &[&str]) -> Self {
+        let server = Running::start(line);
+        let arguments = ["fingerpost"].iter().chain(line).map(Into::into);
+        let Ok(Command::Serve(run)) = config::read(arguments) else {
             panic!("{line:?} is no command line");
         };
         let block = &run.config.servers[0];
         let mut spec = block.kubernetes.clone().expect("a kubernetes block").spec;
         spec.local_addresses = here();
-        let view = view(spec, changes(Path::new(path)));
-        let mut world = Self::over(view, files);
+        let mut world = Self::over(view(spec, changes(manifests)), files);
         world.server = Some(server);
-        if block.forward.is_some() {
-            world.settings.recursion = true;
-            world.settings.upstream = true;
-            world.rules.recursion = true;
-        }
+        let forwards = block.forward.is_some();
+        world.settings =
+            Settings { payload: block.bufsize, recursion: forwards, upstream: forwards };
+        world.rules.recursion = forwards;
+        world.rules.payload = block.bufsize;
         world
     }
 
