@@ -203,3 +203,34 @@ fn the_longest_names_find_room() {
     let srv = world.library(&Ask::new(&format!("_sql._tcp.{label}.{label}.svc"), SRV), false, 0);
     assert!(srv.text.starts_with("NOERROR; SRV 0 100 5432"), "{}", srv.text);
 }
+
+#[test]
+fn names_are_compressed_as_far_as_it_goes() {
+    // Every response is judged for it; here are as many names as a datagram holds.
+    for count in [6, 9, 12, 15] {
+        let endpoints: Vec<String> = (10..10 + count)
+            .map(|n| format!("{{addresses: [10.0.0.{n}], hostname: h{n}}}"))
+            .collect();
+        let world = World::of(&[
+            service("shop/db", "clusterIP: None"),
+            slice(
+                "shop/db-4",
+                "db",
+                "IPv4",
+                &format!(
+                    "ports: [{{name: sql, port: 5432}}], endpoints: [{}]",
+                    endpoints.join(", ")
+                ),
+            ),
+        ]);
+        let ask = Ask::new("db.shop.svc", SRV).edns(1_232, 0);
+        let reply = world.reply(&ask, false);
+        let raw = Raw::read(&reply.octets);
+        let additional = raw.records.iter().filter(|record| record.section == 3).count();
+        assert_eq!(additional, count + 1, "{}", reply.text);
+        // The target, once; a pointer to it for each address.
+        let target = b"\x03h10\x02db\x04shop\x03svc\x07cluster\x05local\x00".len();
+        let expected = 12 + ask.question().len() + count * (18 + target) + count * 16 + 11;
+        assert_eq!(reply.octets.len(), expected);
+    }
+}
