@@ -333,3 +333,17 @@ fn any_answer_is_judged_over_tcp_as_over_udp() {
         }
     }
 }
+
+#[test]
+fn nothing_of_an_earlier_query_is_left_in_the_next() {
+    use fingerpost::answer::Query;
+    let mut query = Query::default();
+    let message = Ask::new("web.shop.svc", A).edns(4_096, DO).message();
+    for broken in [&message[..5], &message[..12], &message[..20]] {
+        assert!(query.read(&message).is_ok());
+        assert_eq!(query.asked().labels(), 5);
+        // Which server block shapes the response hangs on the name.
+        assert!(query.read(broken).is_err());
+        assert_eq!((query.asked().labels(), query.asked().name()), (0, &[0][..]), "{broken:02x?}");
+    }
+}
