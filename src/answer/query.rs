@@ -111,6 +111,7 @@ impl Query {
     pub fn read(&mut self, message: &[u8]) -> Result<(), Reject> {
         self.question_end = HEADER;
         self.edns = None;
+        self.asked.clear();
         let Some(header) = message.first_chunk::<HEADER>() else { return Err(Reject::Silence) };
         self.id = [header[0], header[1]];
         self.flags = [header[2], header[3]];
@@ -201,6 +202,13 @@ impl Query {
 }
 
 impl Asked {
+    /// Makes it the root, so that nothing of an earlier query shapes the answer to this one.
+    fn clear(&mut self) {
+        self.name[0] = 0;
+        self.name_len = 1;
+        self.labels = 0;
+    }
+
     /// Takes apart the name at the beginning of `octets` and returns its length. `None` where no
     /// whole, uncompressed name stands there; then nothing has changed that matters.
     pub(super) fn read(&mut self, octets: &[u8]) -> Option<usize> {

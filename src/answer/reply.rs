@@ -308,7 +308,8 @@ impl<'o> Reply<'o> {
     }
 
     /// Remembers a name that stands at `at` in the message, for later names to be compressed
-    /// against, together with all that it is within.
+    /// against, together with all that it is within and that does not stand elsewhere yet: the
+    /// places are few, and the targets of an SRV set differ in their first labels only.
     pub(super) fn remember(&mut self, at: usize) {
         if self.placed == 0 && at != HEADER {
             self.remember(HEADER);
@@ -316,7 +317,7 @@ impl<'o> Reply<'o> {
         let mut at = at;
         while let Some(&len) = self.out.get(at).filter(|len| (1..64).contains(*len)) {
             let Ok(here) = u16::try_from(at) else { return };
-            if at > POINTER_MOST {
+            if at > POINTER_MOST || self.stands_before(at) {
                 return;
             }
             if let Some(place) = self.places.get_mut(self.placed) {
@@ -361,6 +362,13 @@ impl<'o> Reply<'o> {
         }
         self.remember(start);
         Ok(stands)
+    }
+
+    /// Whether the name at `at` stands at a place that is remembered.
+    fn stands_before(&self, at: usize) -> bool {
+        let name = self.out.get(at..self.at).unwrap_or(&[]);
+        let known = self.places.get(..self.placed).unwrap_or(&[]);
+        known.iter().any(|place| self.stands_at(*place, name))
     }
 
     /// Whether the message has `name`, whatever the case, at this place.

@@ -264,15 +264,16 @@ fn pod<'v>(view: &View, asked: &Asked, depth: usize) -> Node<'v> {
     if depth == 2 {
         return Node::Empty;
     }
+    // What is no address, no list could hold.
+    let Some(address) = (depth == 3).then(|| pod_address(asked.label(0))).flatten() else {
+        return Node::Missing(Cause::NoPod);
+    };
     let verified = mode == Pods::Verified;
     let kinds = if verified { KindSet::of(&[Kind::Namespace, Kind::Pod]) } else { namespaces };
     let waiting = view.waiting().and(kinds);
     if !waiting.is_empty() {
         return Node::Waiting(waiting);
     }
-    let Some(address) = (depth == 3).then(|| pod_address(asked.label(0))).flatten() else {
-        return Node::Missing(Cause::NoPod);
-    };
     if verified && !view.has_pod(namespace, address) {
         return Node::Missing(Cause::NoPod);
     }

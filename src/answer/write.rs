@@ -260,8 +260,12 @@ impl<'w> Writer<'w, '_> {
     #[inline]
     pub(super) fn soa(&mut self) {
         let place = super::query::HEADER + self.asked.start(self.depth);
+        // The record that is kept ready ends its names with the zone. Only these names could be
+        // compressed further.
+        let last = self.depth.checked_sub(1).map(|last| self.asked.label(last));
+        let shorter = matches!(last, Some(b"dns" | b"hostmaster"));
         match Reply::pointer(place) {
-            Some(zone) if self.original.is_some() && !self.zone.zone.is_reverse() => {
+            Some(zone) if self.original.is_some() && !shorter && !self.zone.zone.is_reverse() => {
                 self.reply.soa(self.view.soa(), zone);
             }
             _ => self.soa_by_parts(),

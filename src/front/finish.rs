@@ -152,6 +152,10 @@ fn fit(
     transport: Transport,
     settings: Settings,
 ) -> Vec<u8> {
+    if let Some(header) = reply.first_chunk_mut::<12>() {
+        // Whether recursion is available is ours to say.
+        header[3] |= 0x80;
+    }
     let desk = answer::Desk { view: None, settings: &settings, transport, rotation: 0 };
     if reply.len() <= answer::limit(&desk, query).max(usize::from(answer::UDP_LEAST)) {
         return reply;

@@ -99,7 +99,9 @@ impl Draft<'_> {
         let v4 = addresses.iter().filter(|at| at.0.is_ipv4()).count();
         out.count(v4);
         out.count(addresses.len() - v4);
-        self.joined.pairs.iter().for_each(|pairs| out.number(*pairs));
+        for pairs in self.joined.pairs {
+            out.number(pairs);
+        }
         let [records, sets_of, named, sets, labels] = [(); 5].map(|()| out.later());
         if !same {
             out.now(records);
