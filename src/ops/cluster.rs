@@ -1,5 +1,6 @@
 //! From a `kubernetes` block of the configuration to a registry that its source keeps current.
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::PathBuf;
@@ -39,6 +40,13 @@ impl Loading {
         let mut publisher =
             Publisher::new(Arc::clone(&registry), SystemClock).with_tidy(serve::give_back_memory);
         publisher.publish();
+        let view = registry.view().load_full();
+        tracing::info!(
+            services = view.services().len(),
+            addresses = view.addresses().len(),
+            choices = %Choices(&view),
+            "manifests are read"
+        );
         Ok(Self { registry, publisher, manifests })
     }
 }
@@ -84,6 +92,7 @@ fn threads(
     let sink = Arc::clone(registry);
     let follow = follow(manifests, stopped.clone(), move |loaded| {
         tell(&loaded.faults, &loaded.whole);
+        tracing::info!(changes = loaded.changes.len(), "manifests have changed");
         sink.apply(loaded.changes);
     })?;
     Ok(vec![publish, follow])
@@ -97,6 +106,20 @@ impl Drop for Cluster {
                 tracing::error!("a thread of the manifest source has panicked");
             }
         }
+    }
+}
+
+/// How many selector-less Services with a cluster IP are answered how: `direct 2, port-remapped 1`.
+struct Choices<'a>(&'a View);
+
+impl fmt::Display for Choices<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for (choice, count) in self.0.choices() {
+            write!(f, "{separator}{} {count}", choice.reason())?;
+            separator = ", ";
+        }
+        if separator.is_empty() { f.write_str("none") } else { Ok(()) }
     }
 }
 

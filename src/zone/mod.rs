@@ -2,6 +2,8 @@
 //! results wire-ready.
 //!
 //! The publisher's thread runs [`compile()`] and [`View::with`]; query threads only read.
+//!
+#![cfg_attr(doc, doc = include_str!("schema.md"))]
 #![forbid(unsafe_code)]
 
 mod choice;

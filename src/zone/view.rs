@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::choice::Choice;
 use super::compile::{Claim, claims};
 use super::record::Record;
 use super::reverse::{address_key, address_of, ancestors, merge_claims, pod_key};
@@ -219,6 +220,16 @@ impl View {
             self.table.iter().filter_map(|(key, _)| address_of(key)).collect();
         all.sort_unstable();
         all
+    }
+
+    /// How many selector-less Services with a cluster IP are answered how.
+    pub fn choices(&self) -> BTreeMap<Choice, usize> {
+        let mut counts = BTreeMap::new();
+        let records = self.services().into_iter().filter_map(|key| self.service(key));
+        for choice in records.filter_map(Record::choice) {
+            *counts.entry(choice).or_default() += 1;
+        }
+        counts
     }
 
     /// The keys of all Services (`S.N` in wire form), sorted by namespace and name.
