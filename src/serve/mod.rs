@@ -6,6 +6,7 @@
 
 mod bench;
 mod connection;
+mod handler;
 mod listen;
 mod server;
 mod stream;
@@ -18,6 +19,7 @@ use std::future::Future;
 
 pub use crate::answer::Transport;
 
+pub use handler::Handler;
 pub use listen::ServeError;
 pub use server::{
     CONNECTIONS, CONNECTIONS_PER_CLIENT, DEFERRED, DEFERRED_PER_CONNECTION, FRAME_TIME, GRACE,

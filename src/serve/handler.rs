@@ -1,0 +1,113 @@
+//! A [`Desk`] as a request handler that any hickory server can mount: for DoT, DoH and DoQ, or to
+//! stand beside other handlers.
+//!
+//! Runs on whatever runtime that server has. The answer is the one that every other socket gets;
+//! hickory takes it apart and writes it anew, so this is not the way of the fast path.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hickory_server::net::runtime::Time;
+use hickory_server::net::xfer::Protocol;
+use hickory_server::proto::op::{Header, HeaderCounts, Message, Metadata, ResponseCode};
+use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
+use hickory_server::zone_handler::MessageResponseBuilder;
+
+use super::{Clerk, Desk, MAX_STREAM_RESPONSE, MAX_UDP_RESPONSE, Step, Transport};
+
+/// Answers a hickory server's requests from a [`Desk`].
+///
+/// ```
+/// use std::sync::Arc;
+/// use fingerpost::{front::Front, serve::Handler};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let front = Front::new(vec![]); // blocks of a configuration, each with its views
+/// let mut server = hickory_server::Server::new(Handler::new(front));
+/// server.register_socket(tokio::net::UdpSocket::bind("127.0.0.1:0").await?);
+/// server.shutdown_gracefully().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Handler<D> {
+    desk: Arc<D>,
+}
+
+impl<D> Clone for Handler<D> {
+    fn clone(&self) -> Self {
+        Self { desk: Arc::clone(&self.desk) }
+    }
+}
+
+impl<D: Desk> Handler<D> {
+    /// A handler in front of `desk`.
+    pub fn new(desk: Arc<D>) -> Self {
+        Self { desk }
+    }
+
+    /// The response in wire form; `None` is silence.
+    async fn respond(&self, message: &[u8], transport: Transport) -> Option<Vec<u8>> {
+        let room = match transport {
+            Transport::Udp => MAX_UDP_RESPONSE,
+            Transport::Stream => MAX_STREAM_RESPONSE,
+        };
+        let step = {
+            let mut out = vec![0; room];
+            let mut clerk = self.desk.clerk();
+            clerk.refresh();
+            match clerk.answer(message, transport, &mut out) {
+                Step::Reply(len) => {
+                    out.truncate(len);
+                    Some(Some(out))
+                }
+                Step::Silence => Some(None),
+                Step::Deferred => None,
+            }
+        };
+        match step {
+            Some(done) => done,
+            None => self.desk.finish(message.to_vec(), transport).await,
+        }
+    }
+}
+
+#[async_trait]
+impl<D: Desk + Unpin> RequestHandler for Handler<D> {
+    async fn handle_request<R: ResponseHandler, T: Time>(
+        &self,
+        request: &Request,
+        mut response_handle: R,
+    ) -> ResponseInfo {
+        let transport = match request.protocol() {
+            Protocol::Udp => Transport::Udp,
+            _ => Transport::Stream,
+        };
+        let octets = self.respond(request.as_slice(), transport).await;
+        let Some(message) = octets.and_then(|octets| Message::from_vec(&octets).ok()) else {
+            return failed(request);
+        };
+        let response = MessageResponseBuilder::new(&request.queries, message.edns.as_ref()).build(
+            message.metadata,
+            &message.answers,
+            &message.authorities,
+            [],
+            &message.additionals,
+        );
+        match response_handle.send_response(response).await {
+            Ok(info) => info,
+            Err(error) => {
+                tracing::debug!(%error, peer = %request.src(), "a response could not be sent");
+                failed(request)
+            }
+        }
+    }
+}
+
+/// What the server is told of a response that was not sent.
+fn failed(request: &Request) -> ResponseInfo {
+    let mut metadata = Metadata::response_from_request(&request.metadata);
+    metadata.response_code = ResponseCode::ServFail;
+    Header { metadata, counts: HeaderCounts::default() }.into()
+}
