@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use super::{Block, Front, Work, decide};
 use crate::answer::{
@@ -11,6 +12,8 @@ use crate::serve::{MAX_UDP_RESPONSE, UpstreamError};
 
 /// How many server blocks an alias may lead through: each asks the next as a client would.
 const BLOCKS_MOST: usize = 8;
+/// How long an alias's target may be asked for: less than the 5 s after which a libc gives up.
+const CHASE_TIME: Duration = Duration::from_secs(2);
 /// How often an alias's target is asked for anew because the Service changed meanwhile.
 const TURNS_MOST: usize = 3;
 
@@ -99,7 +102,8 @@ impl<'a> Asking<'a> {
             let told = if depth < BLOCKS_MOST {
                 // Nothing of ours may be cut short before it is taken into the answer.
                 let inner = Asking { transport: Transport::Stream, ..self };
-                inner.ask(&question, depth + 1).await
+                let asked = tokio::time::timeout(CHASE_TIME, inner.ask(&question, depth + 1));
+                asked.await.unwrap_or(Err(Failure::Unreachable))
             } else {
                 Err(Failure::Unusable)
             };

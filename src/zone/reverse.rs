@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::compile::Claim;
+use crate::name::labels;
 
 /// First octet of the key of an IPv4 address; no label is so long, so no name's key begins thus.
 const KEY_V4: u8 = 0x84;
@@ -125,8 +126,8 @@ pub fn merge_claims(
         .map(|(cluster, name)| (!cluster, name));
     let new = changes.values().flatten().map(|claim| (!claim.cluster, &*claim.name));
     let mut all: Vec<(bool, &[u8])> = kept.chain(new).collect();
-    // Cluster IPs first, then by name.
-    all.sort_unstable();
+    // Cluster IPs first, then by name, label by label as one reads it.
+    all.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| labels(a.1).cmp(labels(b.1))));
     let mut body = Vec::new();
     for (endpoint, name) in &all {
         body.push(u8::from(!endpoint));
