@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, select};
 
 use super::Registry;
 use super::model::Dirty;
+use crate::cluster::{Kind, ObjectKey};
 use crate::name::push_label;
 use crate::zone::{Delta, Inputs, View, compile};
 
@@ -79,15 +80,15 @@ impl<C: Clock> Publisher<C> {
     }
 
     fn next_view(&self, current: &View) -> Option<View> {
-        let (dirty, listed) = {
+        let (dirty, listed, slices_served) = {
             let mut pending = self.registry.pending();
-            (pending.take(), pending.listed)
+            (pending.take(), pending.listed, !pending.not_served.has(Kind::EndpointSlice))
         };
         let mut delta = Delta::default();
         for what in dirty {
             match what {
-                Dirty::Service(key) => self.service(&key, &mut delta),
-                Dirty::Namespace(name) => self.namespace(&name, &mut delta),
+                Dirty::Service(key) => self.service(&key, slices_served, &mut delta),
+                Dirty::Namespace(name) => self.namespace(&name, slices_served, &mut delta),
                 Dirty::Pod(namespace, ip) => {
                     let mut label = Vec::new();
                     if push_label(&mut label, &namespace).is_ok() {
@@ -104,7 +105,7 @@ impl<C: Clock> Publisher<C> {
         current.with(&delta, waiting, self.clock.unix_seconds())
     }
 
-    fn namespace(&self, name: &str, delta: &mut Delta) {
+    fn namespace(&self, name: &str, slices_served: bool, delta: &mut Delta) {
         let mut label = Vec::new();
         if push_label(&mut label, name).is_err() {
             return;
@@ -116,12 +117,12 @@ impl<C: Clock> Publisher<C> {
         drop(state);
         delta.namespaces.insert(label.into(), exposed);
         for member in members {
-            let key = crate::cluster::ObjectKey { namespace: name.into(), name: member };
-            self.service(&key, delta);
+            let key = ObjectKey { namespace: name.into(), name: member };
+            self.service(&key, slices_served, delta);
         }
     }
 
-    fn service(&self, key: &crate::cluster::ObjectKey, delta: &mut Delta) {
+    fn service(&self, key: &ObjectKey, slices_served: bool, delta: &mut Delta) {
         let mut wire = Vec::new();
         let named = push_label(&mut wire, &key.name).and(push_label(&mut wire, &key.namespace));
         if named.is_err() {
@@ -137,7 +138,7 @@ impl<C: Clock> Publisher<C> {
                 service,
                 slices: &joint.slices,
                 endpoints: joint.endpoints.as_ref().map(|found| &found.0),
-                slices_served: true,
+                slices_served,
             };
             Some(compile(&inputs, self.registry.view.load().spec()).record)
         });
