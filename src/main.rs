@@ -7,9 +7,6 @@ use std::process::ExitCode;
 use fingerpost::config::{self, Command, Exit};
 use fingerpost::ops;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A wrong command line or configuration, or a fault of starting.
 const WRONG: u8 = 2;
 /// A fault while running, or one that `check` has found.

@@ -99,16 +99,7 @@ impl Name {
 
     /// Whether this name is `zone` or stands below it.
     pub fn is_within(&self, zone: &Self) -> bool {
-        let mut rest = self.as_wire();
-        loop {
-            if rest == zone.as_wire() {
-                return true;
-            }
-            match rest.first() {
-                Some(&len) if len != 0 => rest = rest.get(1 + usize::from(len)..).unwrap_or(&[]),
-                _ => return false,
-            }
-        }
+        is_within(self.as_wire(), zone.as_wire())
     }
 
     /// The name `prefix` (labels in wire form, no root) in front of this one.
@@ -174,6 +165,18 @@ impl<'a> Iterator for Labels<'a> {
         self.0 = rest;
         Some(label)
     }
+}
+
+/// Whether `name` is `parent` or stands below it, both in lower case and wire form.
+pub fn is_within(name: &[u8], parent: &[u8]) -> bool {
+    let mut rest = name;
+    while rest.len() > parent.len() {
+        match rest.first() {
+            Some(&len) if len != 0 => rest = rest.get(1 + usize::from(len)..).unwrap_or(&[]),
+            _ => return false,
+        }
+    }
+    rest == parent
 }
 
 /// Appends `text`'s labels in wire form, lower-cased, without a root label.

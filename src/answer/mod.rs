@@ -16,9 +16,10 @@ mod splice;
 mod walk;
 mod write;
 
+pub use crate::name::is_within;
 pub use cause::{Cause, Failure};
 pub use query::{Asked, Edns, Query, Rcode, Reject};
-pub use resolve::{Located, is_within, locate};
+pub use resolve::{Located, locate};
 pub use walk::{Line, records, walk};
 
 use crate::zone::record::QNAME_POINTER;

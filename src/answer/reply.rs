@@ -6,6 +6,7 @@
 use super::Settings;
 use super::query::{Edns, HEADER, Query, Rcode};
 use crate::zone::record::QNAME_POINTER;
+use crate::zone::{SOA_LEN, SOA_POINTERS};
 
 /// How many places of names are remembered to compress later names against. Enough for a long
 /// alias chain; beyond, names are merely written longer.
@@ -174,15 +175,15 @@ impl<'o> Reply<'o> {
     }
 
     /// Writes wire-ready records of `len` octets each that begin with a pointer to the question's
-    /// name, beginning with the record `first` (taken modulo their number), as many as fit. With
-    /// another `owner` their pointer is replaced.
+    /// name, beginning with the one that [`turn`] says, as many as fit. With another `owner` their
+    /// pointer is replaced.
     #[inline]
-    pub(super) fn records(&mut self, set: &[u8], len: usize, first: u32, owner: u16) {
+    pub(super) fn records(&mut self, set: &[u8], len: usize, rotation: u32, owner: u16) {
         let count = set.len() / len;
         if count == 0 {
             return;
         }
-        let start = if count == 1 { 0 } else { first as usize % count * len };
+        let start = if count == 1 { 0 } else { turn(rotation, count) * len };
         let (front, back) = set.split_at(start.min(set.len()));
         let from = self.at;
         let written = self.whole(back, len) + self.whole(front, len);
@@ -195,6 +196,19 @@ impl<'o> Reply<'o> {
                 }
             }
         }
+    }
+
+    /// Writes an SOA record that is ready but for its pointers to the zone.
+    #[inline]
+    pub(super) fn soa(&mut self, record: &[u8; SOA_LEN], zone: u16) {
+        let mut record = *record;
+        for at in SOA_POINTERS {
+            if let Some(pointer) = record.get_mut(at..at + 2) {
+                pointer.copy_from_slice(&zone.to_be_bytes());
+            }
+        }
+        let written = usize::from(self.raw(&record).is_ok());
+        self.count(written, 1);
     }
 
     /// Copies as many whole records as fit and returns how many.
@@ -226,6 +240,10 @@ impl<'o> Reply<'o> {
         &mut self,
         write: impl FnOnce(&mut Self) -> Result<(), Full>,
     ) -> Result<(), Full> {
+        // Additional records are what is dropped first: none beside an answer that is cut.
+        if self.truncated && self.section == Section::Additional {
+            return Err(Full);
+        }
         let (at, placed) = (self.at, self.placed);
         let result = write(self);
         if result.is_err() {
@@ -295,9 +313,10 @@ impl<'o> Reply<'o> {
     }
 
     /// Writes a name, its end replaced by a pointer to the longest part that already stands in the
-    /// message, and returns where it begins.
+    /// message, and returns where it stands: where it is written, or where it stood before.
     pub(super) fn name(&mut self, name: &[u8]) -> Result<usize, Full> {
         let start = self.at;
+        let mut stands = start;
         let mut rest = name;
         if self.placed == 0 {
             self.remember(HEADER);
@@ -311,6 +330,9 @@ impl<'o> Reply<'o> {
                 Some(&len) => {
                     let known = self.places.get(..self.placed).unwrap_or(&[]);
                     if let Some(place) = known.iter().find(|place| self.stands_at(**place, rest)) {
+                        if self.at == start {
+                            stands = usize::from(*place);
+                        }
                         let pointer = 0xc000 | *place;
                         self.raw(&pointer.to_be_bytes())?;
                         break;
@@ -323,7 +345,7 @@ impl<'o> Reply<'o> {
             }
         }
         self.remember(start);
-        Ok(start)
+        Ok(stands)
     }
 
     /// Whether the message has `name`, whatever the case, at this place.
@@ -364,6 +386,20 @@ impl<'o> Reply<'o> {
     pub(super) fn pointer(at: usize) -> Option<u16> {
         u16::try_from(at).ok().filter(|at| usize::from(*at) <= POINTER_MOST).map(|at| 0xc000 | at)
     }
+}
+
+/// Which of `count` records comes first.
+///
+/// A multiple of the golden ratio, scaled: numbers one apart, and numbers any step apart, lead to
+/// every record in turn. A remainder would not, since a client that asks for A and AAAA in pairs
+/// gets every second number for each of them.
+#[inline]
+pub(super) fn turn(rotation: u32, count: usize) -> usize {
+    const GOLDEN: u32 = 0x9e37_79b9;
+    let spread = u64::from(rotation.wrapping_mul(GOLDEN));
+    // No set is as large as 2^32, so this does not overflow.
+    let scaled = spread.wrapping_mul(count as u64) >> 32;
+    usize::try_from(scaled).unwrap_or(0)
 }
 
 /// Whose record it is.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::cause::Cause;
 use super::query::Asked;
 use crate::cluster::{Kind, KindSet, Protocol};
+use crate::name::is_within;
 use crate::zone::record::{EndpointsRef, FrontKind, LabelRef, Record, Share};
 use crate::zone::reverse::prefix_key;
 use crate::zone::{Falls, Pods, View, ViewZone, ZoneKind};
@@ -130,7 +131,9 @@ impl Located<'_> {
             return missing(view, FRONT_KINDS, Cause::NoService);
         };
         if !view.waiting().is_empty() {
-            let kinds = hangs_on(record, endpoints || depth > 3, view);
+            // Below `S.N.svc` stand the Service's own ports, and labels of endpoints.
+            let of_endpoints = endpoints || depth == 4 && protocol(asked.label(0)).is_none();
+            let kinds = hangs_on(record, of_endpoints, view);
             if !view.waiting().and(kinds).is_empty() {
                 return Node::Waiting(view.waiting().and(kinds));
             }
@@ -166,11 +169,11 @@ impl Located<'_> {
 }
 
 /// What a Service's name hangs on (schema.md, section 9).
-fn hangs_on(record: Record<'_>, below: bool, view: &View) -> KindSet {
+fn hangs_on(record: Record<'_>, of_endpoints: bool, view: &View) -> KindSet {
     let alias = matches!(record.kind(), FrontKind::Alias | FrontKind::Unusable);
     let cluster = matches!(record.kind(), FrontKind::Cluster | FrontKind::Ignored);
     let empty_is_missing = view.spec().ignore_empty_service;
-    if alias || cluster && !below && !record.is_selectorless() && !empty_is_missing {
+    if alias || cluster && !of_endpoints && !record.is_selectorless() && !empty_is_missing {
         FRONT_KINDS
     } else {
         ENDPOINT_KINDS
@@ -254,17 +257,24 @@ fn pod<'v>(view: &View, asked: &Asked, depth: usize) -> Node<'v> {
         return Node::Missing(Cause::PodsDisabled);
     }
     let namespace = asked.slice(depth - 2, depth - 1);
+    let namespaces = KindSet::of(&[Kind::Namespace]);
     if !view.has_namespace(namespace) {
-        return missing(view, KindSet::of(&[Kind::Namespace]), Cause::NoNamespace);
+        return missing(view, namespaces, Cause::NoNamespace);
     }
     if depth == 2 {
         return Node::Empty;
     }
+    let verified = mode == Pods::Verified;
+    let kinds = if verified { KindSet::of(&[Kind::Namespace, Kind::Pod]) } else { namespaces };
+    let waiting = view.waiting().and(kinds);
+    if !waiting.is_empty() {
+        return Node::Waiting(waiting);
+    }
     let Some(address) = (depth == 3).then(|| pod_address(asked.label(0))).flatten() else {
         return Node::Missing(Cause::NoPod);
     };
-    if mode == Pods::Verified && !view.has_pod(namespace, address) {
-        return missing(view, KindSet::of(&[Kind::Pod]), Cause::NoPod);
+    if verified && !view.has_pod(namespace, address) {
+        return Node::Missing(Cause::NoPod);
     }
     Node::Pod(address)
 }
@@ -347,16 +357,4 @@ fn nibble(label: &[u8]) -> Option<u8> {
         [digit] => char::from(*digit).to_digit(16).and_then(|n| u8::try_from(n).ok()),
         _ => None,
     }
-}
-
-/// Whether `name` is `parent` or stands below it, both in lower case and wire form.
-pub fn is_within(name: &[u8], parent: &[u8]) -> bool {
-    let mut rest = name;
-    while rest.len() > parent.len() {
-        match rest.first() {
-            Some(&len) if len != 0 => rest = rest.get(1 + usize::from(len)..).unwrap_or(&[]),
-            _ => return false,
-        }
-    }
-    rest == parent
 }

@@ -42,6 +42,7 @@ pub(super) fn splice(
         _ => return Spliced::Unusable,
     };
     let mut place = None;
+    let mut ended = false;
     for _ in 0..CHAIN_MOST {
         let mut next = None;
         let mut written = 0;
@@ -53,6 +54,9 @@ pub(super) fn splice(
             if !here || (found.rtype != qtype && found.rtype != rtype::CNAME) {
                 continue;
             }
+            if !is_whole(message, &found) {
+                return Spliced::Unusable;
+            }
             let Ok(at) = copy(reply, message, &found) else { return Spliced::Ended(rcode) };
             written += 1;
             if found.rtype == rtype::CNAME && qtype != rtype::CNAME {
@@ -62,7 +66,10 @@ pub(super) fn splice(
         }
         match next {
             None if written > 0 => return Spliced::Ended(rcode),
-            None => break,
+            None => {
+                ended = true;
+                break;
+            }
             Some((target, at)) => {
                 place = Some(at);
                 let whole =
@@ -73,7 +80,12 @@ pub(super) fn splice(
             }
         }
     }
-    let denial = told.section(1).flatten().find(|found| found.rtype == rtype::SOA);
+    if !ended {
+        // A loop, or as good as one.
+        return Spliced::Unusable;
+    }
+    let is_denial = |found: &Found| found.rtype == rtype::SOA && is_whole(message, found);
+    let denial = told.section(1).flatten().find(is_denial);
     match (denial, place) {
         (None, Some(place)) => Spliced::At(place),
         (None, None) => Spliced::Ended(rcode),
@@ -83,6 +95,22 @@ pub(super) fn splice(
             Spliced::Ended(rcode)
         }
     }
+}
+
+/// Octets of the numbers behind an SOA record's names (RFC 1035, section 3.3.13). Nothing stands
+/// behind the names of any other type.
+const SOA_NUMBERS: usize = 20;
+
+/// Whether the names in a record's data are whole, with nothing around them but what belongs there.
+fn is_whole(message: &[u8], found: &Found) -> bool {
+    let data = message.get(found.data..found.end).unwrap_or(&[]);
+    let Some((prefix, names)) = names_in(found.rtype, data) else { return true };
+    let mut at = Some(found.data + prefix);
+    for _ in 0..names {
+        at = at.and_then(|at| Expanded::default().expand(message, at));
+    }
+    let behind = if found.rtype == rtype::SOA { SOA_NUMBERS } else { 0 };
+    at.is_some_and(|at| at + behind == found.end)
 }
 
 /// Writes a record with its names expanded, and returns where its last name stands.

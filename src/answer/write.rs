@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::query::Asked;
-use super::reply::{Full, Owner, Reply, Section};
+use super::reply::{Full, Owner, Reply, Section, turn};
 use super::resolve::Node;
 use crate::cluster::Protocol;
 use crate::name::{MAX_NAME, Name};
@@ -40,6 +40,9 @@ const SVC: &[u8] = b"\x03svc";
 const NAME_SERVER: &[u8] = b"\x02ns\x03dns";
 /// The responsible mailbox in front of a zone, in wire form.
 const MAILBOX: &[u8] = b"\x0ahostmaster";
+/// How many Services in front of this server are named as the zone's servers: more than anybody
+/// sets up, few enough for the stack.
+const FRONTS_MOST: usize = 16;
 
 /// Writes the records of one name.
 pub(super) struct Writer<'w, 'o> {
@@ -56,7 +59,7 @@ pub(super) struct Writer<'w, 'o> {
     pub(super) rotation: u32,
 }
 
-impl Writer<'_, '_> {
+impl<'w> Writer<'w, '_> {
     /// Writes what the node has of this type. An empty answer section says that it has nothing.
     #[inline]
     pub(super) fn node(&mut self, node: &Node<'_>, qtype: u16) {
@@ -122,7 +125,8 @@ impl Writer<'_, '_> {
         let endpoints = record.endpoints().filter(|_| direct);
         match (qtype, endpoints) {
             (rtype::SRV, Some(all)) => {
-                let pairs = all.named().find(|(port, _)| is(port)).map_or(1, |named| named.1);
+                let named = all.named().find(|(port, _)| is(port));
+                let pairs = named.map_or([0; 2], |named| named.1);
                 self.endpoint_srv(all, pairs, Some(record), is);
             }
             (rtype::SRV, None) => self.service_srv(record, is),
@@ -153,7 +157,7 @@ impl Writer<'_, '_> {
                 continue;
             }
             let count = set.len() / len;
-            let first = if count == 0 { 0 } else { self.rotation as usize % count };
+            let first = turn(self.rotation, count);
             for index in (first..count).chain(0..first) {
                 if all.ports_of(rtype == rtype::AAAA, index).any(|port| is(&port)) {
                     let one = set.get(index * len..(index + 1) * len).unwrap_or(&[]);
@@ -191,18 +195,19 @@ impl Writer<'_, '_> {
         if aaaa && !self.reply.truncated {
             self.turned(|| label.aaaa(), AAAA_LEN);
         }
-        if qtype == rtype::SRV {
+        if qtype == rtype::SRV && label.ports().any(|port| port.number != 0) {
             let all = Families { v4: true, v6: true };
-            let _ = self.label_srv(label, weight(label.pairs()), &|_: &PortRef<'_>| true);
-            self.reply.section(Section::Additional);
-            self.label_addresses(label, all);
+            if self.label_srv(label, weight(label.pairs()), &|_: &PortRef<'_>| true).is_ok() {
+                self.reply.section(Section::Additional);
+                self.label_addresses(label, all);
+            }
         }
     }
 
     /// Records one by one, beginning with another one each time.
     fn turned<'r, I: Iterator<Item = &'r [u8]>>(&mut self, records: impl Fn() -> I, len: usize) {
         let count = records().count();
-        let first = if count == 0 { 0 } else { self.rotation as usize % count };
+        let first = turn(self.rotation, count);
         for record in records().skip(first).chain(records().take(first)) {
             self.reply.records(record, len, 0, self.owner);
             if self.reply.truncated {
@@ -252,7 +257,19 @@ impl Writer<'_, '_> {
     }
 
     /// The zone's SOA record, in whatever section the reply is at.
+    #[inline]
     pub(super) fn soa(&mut self) {
+        let place = super::query::HEADER + self.asked.start(self.depth);
+        match Reply::pointer(place) {
+            Some(zone) if self.original.is_some() && !self.zone.zone.is_reverse() => {
+                self.reply.soa(self.view.soa(), zone);
+            }
+            _ => self.soa_by_parts(),
+        }
+    }
+
+    /// The same where the question does not end with the zone that the record's names stand in.
+    fn soa_by_parts(&mut self) {
         let primary = self.home();
         let (Some(server), Some(mailbox)) =
             (Self::target(&[NAME_SERVER], primary), Self::target(&[MAILBOX], primary))
@@ -270,34 +287,35 @@ impl Writer<'_, '_> {
     }
 
     /// The zone that the zone's own servers are named in: itself, unless it is a reverse one.
-    fn home(&self) -> &Name {
-        if self.zone.zone.is_reverse() { self.view.primary_zone() } else { &self.zone.zone.name }
+    fn home(&self) -> &'w Name {
+        let (view, zone) = (self.view, self.zone);
+        if zone.zone.is_reverse() { view.primary_zone() } else { &zone.zone.name }
     }
 
     /// The Services in front of this server, else `ns.dns`; their addresses as additional records.
     fn ns(&mut self) {
         let owner = Owner::Pointer(self.owner);
         let ttl = self.view.spec().ttl;
-        let home = self.home().clone();
-        let mut fronts: smallvec::SmallVec<[&[u8]; 4]> = smallvec::SmallVec::new();
+        let home = self.home();
+        let mut fronts: smallvec::SmallVec<[&[u8]; FRONTS_MOST]> = smallvec::SmallVec::new();
         for address in &self.view.spec().local_addresses {
             for (cluster, name) in self.view.claims(*address).into_iter().flat_map(claims_in) {
                 let service = service_of(cluster, name);
-                if !fronts.contains(&service) {
+                if fronts.len() < FRONTS_MOST && !fronts.contains(&service) {
                     fronts.push(service);
                 }
             }
         }
         fronts.sort_unstable();
         for service in &fronts {
-            if let Some(target) = Self::target(&[service, SVC], &home) {
+            if let Some(target) = Self::target(&[service, SVC], home) {
                 let _ = self
                     .reply
                     .typed(owner, rtype::NS, ttl, |reply| reply.name(target.as_slice()).map(drop));
             }
         }
         if fronts.is_empty() {
-            let Some(target) = Self::target(&[NAME_SERVER], &home) else { return };
+            let Some(target) = Self::target(&[NAME_SERVER], home) else { return };
             let _ = self
                 .reply
                 .typed(owner, rtype::NS, ttl, |reply| reply.name(target.as_slice()).map(drop));
@@ -308,7 +326,7 @@ impl Writer<'_, '_> {
         self.reply.section(Section::Additional);
         for service in &fronts {
             let (Some(target), Some(record)) =
-                (Self::target(&[service, SVC], &home), self.view.service(service))
+                (Self::target(&[service, SVC], home), self.view.service(service))
             else {
                 continue;
             };
@@ -387,7 +405,7 @@ impl Writer<'_, '_> {
     fn endpoint_srv(
         &mut self,
         all: EndpointsRef<'_>,
-        pairs: u32,
+        pairs: [u32; 2],
         front: Option<Record<'_>>,
         wanted: impl Fn(&PortRef<'_>) -> bool,
     ) {
@@ -396,10 +414,10 @@ impl Writer<'_, '_> {
             families.v4 && label.a().next().is_some()
                 || families.v6 && label.aaaa().next().is_some()
         };
-        let weight = weight(pairs);
+        let weight = weight(families.sum(pairs));
         for label in all.labels().filter(has) {
             if self.label_srv(label, weight, &wanted).is_err() {
-                break;
+                return;
             }
         }
         self.reply.section(Section::Additional);
@@ -498,6 +516,11 @@ struct Families {
 impl Families {
     fn of(record: Record<'_>) -> Self {
         Self { v4: !record.front_a().is_empty(), v6: !record.front_aaaa().is_empty() }
+    }
+
+    /// The sum of what there is of IPv4 and of IPv6, of these families.
+    fn sum(self, [v4, v6]: [u32; 2]) -> u32 {
+        (if self.v4 { v4 } else { 0 }).saturating_add(if self.v6 { v6 } else { 0 })
     }
 }
 

@@ -76,8 +76,13 @@ pub(super) struct QuickOptions {
     /// A context of the kubeconfig
     #[arg(long, value_name = "NAME")]
     pub(super) context: Option<String>,
-    /// Listen there, UDP and TCP; repeatable [default: [::]:53 and 0.0.0.0:53]
-    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_listen)]
+    // Not a doc comment, in which `[::]` would be a link.
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        value_parser = parse_listen,
+        help = "Listen there, UDP and TCP; repeatable [default: [::]:53 and 0.0.0.0:53]"
+    )]
     pub(super) listen: Vec<SocketAddr>,
     /// A zone, or a network for its reverse zones; repeatable
     /// [default: cluster.local, in-addr.arpa, ip6.arpa]

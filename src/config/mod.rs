@@ -18,7 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::name::Name;
+use crate::name::{Name, is_within};
 use crate::zone;
 
 pub use command::{Command, Exit, Run, read};
@@ -179,7 +179,13 @@ pub struct Forward {
 impl Forward {
     /// Whether `name` is forwarded.
     pub fn covers(&self, name: &Name) -> bool {
-        name.is_within(&self.from) && !self.except.iter().any(|zone| name.is_within(zone))
+        self.covers_wire(name.as_wire())
+    }
+
+    /// The same of a name in wire form and lower case, as a query has it.
+    pub fn covers_wire(&self, name: &[u8]) -> bool {
+        let within = |zone: &Name| is_within(name, zone.as_wire());
+        within(&self.from) && !self.except.iter().any(within)
     }
 }
 

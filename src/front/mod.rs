@@ -1,6 +1,6 @@
 //! The front desk: which server block a query belongs to, its views, its upstreams.
 //!
-//! Joins the pure [`answer`] to the sockets of [`serve`](crate::serve), one desk for each set of
+//! Joins the pure [`answer`] to the sockets of [`serve`], one desk for each set of
 //! blocks that share their listening addresses. A [`Clerk`] runs on one query thread and holds its
 //! own references to the newest views; what has to be awaited runs on the stream threads.
 #![forbid(unsafe_code)]
@@ -60,11 +60,8 @@ impl Block {
         if self.forwards_all || !self.settings.upstream {
             return self.settings;
         }
-        let name = Name::from_wire(asked.name());
-        let covered = match (&self.forward, name) {
-            (Some((forward, _)), Ok(name)) => forward.covers(&name),
-            _ => false,
-        };
+        let covered =
+            self.forward.as_ref().is_some_and(|(forward, _)| forward.covers_wire(asked.name()));
         Settings { upstream: covered, ..self.settings }
     }
 }

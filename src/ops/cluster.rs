@@ -16,6 +16,7 @@ use crate::cluster::watch::{Options, Server, Sink, State, Status, Timing, Watchi
 use crate::cluster::{Kind, KindSet};
 use crate::config::{ApiServer, Kubernetes, Source};
 use crate::registry::{Publisher, Registry, SystemClock};
+use crate::serve;
 use crate::zone::{NamespaceFilter, Spec, View};
 
 /// How long a start waits for an API server's first lists where nothing is said; CoreDNS waits as
@@ -69,7 +70,7 @@ impl Loading {
         registry.batch(|sink| report = manifests.load_into(sink));
         let report = report?;
         tell(&report.faults, &report.whole);
-        let mut publisher = Publisher::new(Arc::clone(&registry), SystemClock);
+        let mut publisher = publisher(&registry);
         publisher.publish();
         Ok(Self::Manifests { registry, publisher, manifests })
     }
@@ -115,6 +116,10 @@ impl Loading {
     }
 }
 
+fn publisher(registry: &Arc<Registry>) -> Publisher {
+    Publisher::new(Arc::clone(registry), SystemClock).with_tidy(serve::give_back_memory)
+}
+
 fn watch(server: &ApiServer, spec: Spec, seed: u64) -> anyhow::Result<Loading> {
     let until = Instant::now() + server.startup_timeout.unwrap_or(STARTUP_TIMEOUT);
     let options = Options {
@@ -139,7 +144,7 @@ fn watch(server: &ApiServer, spec: Spec, seed: u64) -> anyhow::Result<Loading> {
     let sink: Arc<dyn Sink> = Arc::<Registry>::clone(&registry);
     let watching = start(&server, options, sink)?;
     let (stop, stopped) = bounded(0);
-    let publisher = Publisher::new(Arc::clone(&registry), SystemClock);
+    let publisher = publisher(&registry);
     let publish = Builder::new()
         .name("publisher".into())
         .spawn(move || publisher.run(&stopped))

@@ -4,9 +4,11 @@
 //! [`Registry::apply`] may run on any number of source threads. [`Publisher`] runs on one.
 #![forbid(unsafe_code)]
 
+mod ledger;
 mod model;
 mod publisher;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -19,9 +21,11 @@ use crate::cluster::watch::Sink;
 use crate::cluster::{
     Change, EndpointSlice, Endpoints, Kind, Meta, Object, ObjectKey, Pod, Service,
 };
-use crate::zone::{NamespaceFilter, Pods, Spec, View};
+use crate::zone::{Drop, NamespaceFilter, Pods, Spec, View};
+use ledger::Ledger;
 use model::{Dirty, Mark, Model, Pending};
 
+pub use ledger::Oddity;
 pub use publisher::{Clock, Publisher, SystemClock};
 
 /// The write model of one `kubernetes` block.
@@ -30,6 +34,7 @@ pub struct Registry {
     spec: Arc<Spec>,
     model: Model,
     pending: Mutex<Pending>,
+    ledger: Mutex<Ledger>,
     /// Held shared while a batch is applied, and alone while a view is built, so that a view holds
     /// a batch whole or not at all.
     gate: RwLock<()>,
@@ -49,6 +54,7 @@ impl Registry {
             spec,
             model: Model::default(),
             pending: Mutex::default(),
+            ledger: Mutex::default(),
             gate: RwLock::new(()),
             lets_go: AtomicBool::new(false),
             wake,
@@ -71,6 +77,16 @@ impl Registry {
     /// The Endpoints that were not kept and have come to matter; each is named once.
     pub fn take_missing(&self) -> Vec<ObjectKey> {
         std::mem::take(&mut self.pending().missing)
+    }
+
+    /// How many objects have each oddity.
+    pub fn oddities(&self) -> BTreeMap<Oddity, usize> {
+        self.ledger().oddities()
+    }
+
+    /// How many endpoint addresses are not published, by reason, as of the newest view.
+    pub fn dropped(&self) -> BTreeMap<Drop, u64> {
+        self.ledger().dropped()
     }
 
     /// Applies changes; what they do becomes visible all at once.
@@ -240,6 +256,7 @@ impl Registry {
 
     fn put_service(&self, mut service: Service, mark: Mark) {
         let key = service.meta.key.clone();
+        self.ledger().service(&service);
         service.meta.labels = Vec::new();
         service.ports.shrink_to_fit();
         let changed = self.joint(&key, |joint| {
@@ -255,6 +272,7 @@ impl Registry {
 
     fn put_slice(&self, mut slice: EndpointSlice, mark: Mark) {
         let key = slice.meta.key.clone();
+        self.ledger().slice(&slice);
         slice.meta.labels = Vec::new();
         self.slim(&mut slice.endpoints);
         slice.endpoints.shrink_to_fit();
@@ -276,6 +294,8 @@ impl Registry {
                     changed
                 }
                 Err(at) => {
+                    // Most Services have one slice: no room for four.
+                    joint.slices.reserve_exact(1);
                     joint.slices.insert(at, slice);
                     true
                 }
@@ -348,6 +368,7 @@ impl Registry {
     }
 
     fn remove(&self, kind: Kind, key: &ObjectKey) {
+        self.ledger().forget(kind, key);
         match kind {
             Kind::Namespace => {
                 let was = self.model.namespaces.get_mut(&key.name);
@@ -405,7 +426,8 @@ impl Registry {
         let was_empty = joint.is_empty();
         let result = change(&mut joint);
         let is_empty = joint.is_empty();
-        drop(joint);
+        // Under the lock of the joint, so that of two threads that change it in turn the last one
+        // has the last word here as well.
         if was_empty != is_empty {
             let mut state = self.model.namespaces.entry(key.namespace.clone()).or_default();
             if is_empty {
@@ -414,6 +436,7 @@ impl Registry {
                 state.members.insert(key.name.clone());
             }
         }
+        drop(joint);
         if is_empty {
             self.model.services.remove_if(key, |_, joint| joint.is_empty());
             self.model.namespaces.remove_if(&key.namespace, |_, state| {
@@ -433,6 +456,10 @@ impl Registry {
 
     fn mark(&self, kind: Kind) -> Mark {
         self.pending().lists.get(&kind).map_or(0, |list| list.mark)
+    }
+
+    fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pending(&self) -> std::sync::MutexGuard<'_, Pending> {

@@ -98,8 +98,32 @@ impl Pending {
                 self.dirty.extend(list.held.drain());
             }
         }
-        let held =
-            |dirty: &Dirty| lists.values().any(|list| list.under_way && list.held.contains(dirty));
+        let under_way: Vec<&HashSet<Dirty>> =
+            lists.values().filter(|list| list.under_way).map(|list| &list.held).collect();
+        if under_way.iter().all(|held| held.is_empty()) {
+            return self.dirty.drain().collect();
+        }
+        // A namespace takes all that is in it along, and all that is in it hangs on the namespace:
+        // where either waits for a list, the other does, lest half of that list shows.
+        let held = |dirty: &Dirty| under_way.iter().any(|held| held.contains(dirty));
+        let waiting: HashSet<Box<str>> = under_way
+            .iter()
+            .flat_map(|held| held.iter())
+            .filter_map(|dirty| match dirty {
+                Dirty::Namespace(name) => Some(name),
+                Dirty::Service(key) => {
+                    let name = Dirty::Namespace(key.namespace.clone());
+                    self.dirty.contains(&name).then_some(&key.namespace)
+                }
+                Dirty::Pod(..) => None,
+            })
+            .cloned()
+            .collect();
+        let held = |dirty: &Dirty| match dirty {
+            Dirty::Namespace(name) => waiting.contains(name) || held(dirty),
+            Dirty::Service(key) => waiting.contains(&key.namespace) || held(dirty),
+            Dirty::Pod(..) => held(dirty),
+        };
         let (later, now): (Vec<_>, Vec<_>) = self.dirty.drain().partition(|dirty| held(dirty));
         self.dirty.extend(later);
         now

@@ -1,5 +1,6 @@
 //! The one publisher: turns what has become dirty into the next view, and puts that in place.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,11 +10,18 @@ use super::Registry;
 use super::model::Dirty;
 use crate::cluster::{Kind, ObjectKey};
 use crate::name::push_label;
-use crate::zone::{Delta, Inputs, View, compile};
+use crate::zone::{Delta, Inputs, Spec, View, compile};
 
 /// How long a burst of changes is gathered before the next view. A lone change does not wait: only
 /// what follows within this time of a view does.
 const GATHER: Duration = Duration::from_millis(5);
+/// How many Services are compiled before they are put into the next view. All of a first list at
+/// once would be a second copy of the cluster beside the view.
+const PART: usize = 256;
+
+/// After how much looked at for one view memory is tidied: more than daily business, less than a
+/// list of a cluster that would be missed.
+const TIDY_AFTER: usize = 2_000;
 
 /// Where the serial's time comes from.
 pub trait Clock: Send + 'static {
@@ -37,12 +45,20 @@ impl Clock for SystemClock {
 pub struct Publisher<C = SystemClock> {
     registry: Arc<Registry>,
     clock: C,
+    tidy: fn(),
 }
 
 impl<C: Clock> Publisher<C> {
     /// The publisher of `registry`, of which there must be but one.
     pub fn new(registry: Arc<Registry>, clock: C) -> Self {
-        Self { registry, clock }
+        Self { registry, clock, tidy: || () }
+    }
+
+    /// Has `tidy` run after each view for which much was compiled, such as a first list: for an
+    /// allocator that gives memory back only when told to.
+    #[must_use]
+    pub fn with_tidy(self, tidy: fn()) -> Self {
+        Self { tidy, ..self }
     }
 
     /// Publishes until `stop` is closed or says something.
@@ -70,69 +86,91 @@ impl<C: Clock> Publisher<C> {
     /// Puts the next view in place, and says whether there was reason for one.
     pub fn publish(&mut self) -> bool {
         let current = self.registry.view.load_full();
-        let next = {
+        let (looked_at, next) = {
             let _alone = self.registry.gate.write().unwrap_or_else(PoisonError::into_inner);
             self.next_view(&current)
         };
-        let Some(next) = next else { return false };
-        self.registry.view.store(Arc::new(next));
-        true
+        let published = next.is_some();
+        if let Some(next) = next {
+            self.registry.view.store(Arc::new(next));
+        }
+        drop(current);
+        if looked_at > TIDY_AFTER {
+            (self.tidy)();
+        }
+        published
     }
 
-    fn next_view(&self, current: &View) -> Option<View> {
+    /// How much was looked at, and the view that comes of it.
+    fn next_view(&self, current: &View) -> (usize, Option<View>) {
         let (dirty, listed, slices_served) = {
             let mut pending = self.registry.pending();
             (pending.take(), pending.listed, !pending.not_served.has(Kind::EndpointSlice))
         };
+        let mut waiting = current.spec().needed_kinds();
+        listed.iter().for_each(|kind| waiting.remove(kind));
+        let dirty = self.with_members(dirty);
+        let deltas = dirty.chunks(PART).map(|part| self.delta(part, current.spec(), slices_served));
+        (dirty.len(), current.with(deltas, waiting, self.clock.unix_seconds()))
+    }
+
+    /// Adds to dirty namespaces what is filed under them; all once.
+    fn with_members(&self, dirty: Vec<Dirty>) -> Vec<Dirty> {
+        let mut members = Vec::new();
+        for what in &dirty {
+            let Dirty::Namespace(name) = what else { continue };
+            if let Some(state) = self.registry.model.namespaces.get(name) {
+                members.extend(state.members.iter().map(|member| {
+                    Dirty::Service(ObjectKey { namespace: name.clone(), name: member.clone() })
+                }));
+            }
+        }
+        let mut all = dirty;
+        all.extend(members);
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    fn delta(&self, part: &[Dirty], spec: &Spec, slices_served: bool) -> Delta {
         let mut delta = Delta::default();
-        for what in dirty {
+        for what in part {
             match what {
-                Dirty::Service(key) => self.service(&key, slices_served, &mut delta),
-                Dirty::Namespace(name) => self.namespace(&name, slices_served, &mut delta),
+                Dirty::Service(key) => self.service(key, spec, slices_served, &mut delta),
+                Dirty::Namespace(name) => {
+                    let mut label = Vec::new();
+                    if push_label(&mut label, name).is_ok() {
+                        delta.namespaces.insert(label.into(), self.exposes(name));
+                    }
+                }
                 Dirty::Pod(namespace, ip) => {
                     let mut label = Vec::new();
-                    if push_label(&mut label, &namespace).is_ok() {
-                        let key = (namespace, ip);
+                    if push_label(&mut label, namespace).is_ok() {
+                        let key = (namespace.clone(), *ip);
                         let live = self.registry.model.pod_addresses.contains_key(&key);
-                        delta.pods.insert((label.into(), ip), live);
+                        delta.pods.insert((label.into(), *ip), live);
                     }
                 }
             }
         }
-        let needed = current.spec().needed_kinds();
-        let mut waiting = needed;
-        listed.iter().for_each(|kind| waiting.remove(kind));
-        current.with(&delta, waiting, self.clock.unix_seconds())
+        delta
     }
 
-    fn namespace(&self, name: &str, slices_served: bool, delta: &mut Delta) {
-        let mut label = Vec::new();
-        if push_label(&mut label, name).is_err() {
-            return;
-        }
-        let state = self.registry.model.namespaces.get(name);
-        let exposed = state.as_ref().is_some_and(|state| state.exposed.is_some());
-        let members: Vec<Box<str>> =
-            state.as_ref().map(|state| state.members.iter().cloned().collect()).unwrap_or_default();
-        drop(state);
-        delta.namespaces.insert(label.into(), exposed);
-        for member in members {
-            let key = ObjectKey { namespace: name.into(), name: member };
-            self.service(&key, slices_served, delta);
-        }
+    fn exposes(&self, namespace: &str) -> bool {
+        let state = self.registry.model.namespaces.get(namespace);
+        state.is_some_and(|state| state.exposed.is_some())
     }
 
-    fn service(&self, key: &ObjectKey, slices_served: bool, delta: &mut Delta) {
+    fn service(&self, key: &ObjectKey, spec: &Spec, slices_served: bool, delta: &mut Delta) {
         let mut wire = Vec::new();
         let named = push_label(&mut wire, &key.name).and(push_label(&mut wire, &key.namespace));
         if named.is_err() {
             // No query can ask for it: the name cannot be written as two labels.
             return;
         }
-        let model = &self.registry.model;
-        let namespace = model.namespaces.get(&key.namespace);
-        let exposed = namespace.is_some_and(|state| state.exposed.is_some());
-        let record = model.services.get(key).filter(|_| exposed).and_then(|joint| {
+        let exposed = self.exposes(&key.namespace);
+        let joint = self.registry.model.services.get(key).filter(|_| exposed);
+        let record = joint.and_then(|joint| {
             let (service, _) = joint.service.as_ref()?;
             let inputs = Inputs {
                 service,
@@ -140,8 +178,13 @@ impl<C: Clock> Publisher<C> {
                 endpoints: joint.endpoints.as_ref().map(|found| &found.0),
                 slices_served,
             };
-            Some(compile(&inputs, self.registry.view.load().spec()).record)
+            let compiled = compile(&inputs, spec);
+            self.registry.ledger().drops(key, compiled.dropped);
+            Some(compiled.record)
         });
+        if record.is_none() {
+            self.registry.ledger().drops(key, BTreeMap::new());
+        }
         delta.services.insert(wire.into(), record);
     }
 }

@@ -23,6 +23,7 @@ pub use server::{
     CONNECTIONS, CONNECTIONS_PER_CLIENT, DEFERRED, DEFERRED_PER_CONNECTION, FRAME_TIME, GRACE,
     IDLE_TIME, Options, STREAM_THREADS, Server, WRITE_TIME,
 };
+pub use sys::give_back_memory;
 pub use tally::{Connections, SendFault, Tally, Traffic};
 pub use upstream::{ASK_TIME, EXCHANGE_TIME, MAX_UPSTREAM_SOCKETS, UpstreamError, Upstreams};
 

@@ -540,5 +540,18 @@ impl<T> Drop for Slab<T> {
     }
 }
 
+/// Gives free memory back to the system, where the C library keeps it until told to.
+///
+/// Takes milliseconds in proportion to what is free; for after something large, off the query
+/// threads.
+pub fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim takes no pointer, may be called from any thread at any time, and gives
+    // back only what no allocation lies in.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -70,7 +70,12 @@ fn addressed(service: &Service, joined: &Joined, spec: &Spec) -> Vec<u8> {
         draft.kind = FrontKind::Endpoints;
         draft.front = all().filter(|ip| families.contains(&AddressFamily::of(*ip))).collect();
     } else {
-        draft.front = cluster_ips.to_vec();
+        // An API server lets no address stand there twice; a manifest may.
+        for ip in cluster_ips {
+            if !draft.front.contains(ip) {
+                draft.front.push(*ip);
+            }
+        }
     }
     draft.encode()
 }
@@ -81,15 +86,26 @@ fn knows_endpoints(service: &Service, spec: &Spec) -> bool {
     !(spec.no_endpoints || spec.headless_endpoints_only && service.has_selector)
 }
 
-fn alias(target: &str, spec: &Spec) -> Vec<u8> {
-    let joined = Joined::default();
-    let text = target.strip_suffix('.').unwrap_or(target);
-    let (kind, unusable, target) = match Name::parse(text) {
-        _ if parse_address(text).is_ok() => {
-            (FrontKind::Unusable, Some(Unusable::Address), target.as_bytes().to_vec())
-        }
-        Ok(name) if !name.is_root() => (FrontKind::Alias, None, name.as_wire().to_vec()),
-        _ => (FrontKind::Unusable, Some(Unusable::NotAName), target.as_bytes().to_vec()),
+/// Why this `externalName` cannot be a CNAME's target, if so. One trailing dot is allowed.
+pub fn unusable(external_name: &str) -> Option<Unusable> {
+    target(external_name).err()
+}
+
+fn target(external_name: &str) -> Result<Name, Unusable> {
+    let text = external_name.strip_suffix('.').unwrap_or(external_name);
+    if parse_address(text).is_ok() {
+        return Err(Unusable::Address);
+    }
+    match Name::parse(text) {
+        Ok(name) if !name.is_root() && !text.ends_with('.') => Ok(name),
+        _ => Err(Unusable::NotAName),
+    }
+}
+
+fn alias(external_name: &str, spec: &Spec) -> Vec<u8> {
+    let (kind, unusable, target) = match target(external_name) {
+        Ok(name) => (FrontKind::Alias, None, name.as_wire().to_vec()),
+        Err(reason) => (FrontKind::Unusable, Some(reason), external_name.as_bytes().to_vec()),
     };
     Draft {
         kind,
@@ -102,7 +118,7 @@ fn alias(target: &str, spec: &Spec) -> Vec<u8> {
         unusable,
         ports: &[],
         cluster_ips: &[],
-        joined: &joined,
+        joined: &Joined::default(),
     }
     .encode()
 }

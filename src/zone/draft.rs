@@ -99,7 +99,7 @@ impl Draft<'_> {
         let v4 = addresses.iter().filter(|at| at.0.is_ipv4()).count();
         out.count(v4);
         out.count(addresses.len() - v4);
-        out.number(self.joined.pairs);
+        self.joined.pairs.iter().for_each(|pairs| out.number(*pairs));
         let [records, sets_of, named, sets, labels] = [(); 5].map(|()| out.later());
         if !same {
             out.now(records);
@@ -113,7 +113,9 @@ impl Draft<'_> {
         out.now(named);
         out.count(self.joined.named_pairs.len());
         for ((protocol, name), pairs) in &self.joined.named_pairs {
-            out.number(*pairs);
+            for pairs in pairs {
+                out.number(*pairs);
+            }
             out.port(*protocol as u8, name, 0);
         }
         out.now(sets);

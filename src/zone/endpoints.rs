@@ -38,8 +38,6 @@ pub enum Drop {
     LinkLocal,
     /// `224.0.0.0/24` or `ff02::/16`.
     LinkLocalMulticast,
-    /// The slice's `addressType` is `FQDN`.
-    Fqdn,
 }
 
 impl Drop {
@@ -79,11 +77,11 @@ pub(crate) struct Joined {
     pub(crate) labels: Vec<Labelled>,
     /// The distinct sets of ports, each sorted and without duplicates.
     pub(crate) port_sets: Vec<Vec<Port>>,
-    /// How many (address, port) pairs there were before duplicates were taken out; an address
-    /// without a port counts once.
-    pub(crate) pairs: u32,
+    /// How many (address, port) pairs there were before duplicates were taken out, of IPv4 and of
+    /// IPv6; an address without a port counts once.
+    pub(crate) pairs: [u32; 2],
     /// The same for each named port.
-    pub(crate) named_pairs: BTreeMap<(Protocol, Box<str>), u32>,
+    pub(crate) named_pairs: BTreeMap<(Protocol, Box<str>), [u32; 2]>,
     /// Endpoint addresses seen, ready or not, the dropped ones left out.
     pub(crate) total: u32,
     /// The ready ones of them.
@@ -133,12 +131,9 @@ pub(crate) fn join(inputs: &Inputs<'_>, spec: &Spec) -> Joined {
     let endpoints = inputs.endpoints.filter(|endpoints| {
         !endpoints.not_for_services && (!service.has_selector || !inputs.slices_served)
     });
+    // Slices of names have no meaning to DNS.
     let own = |slice: &&EndpointSlice| slice.address_type != SliceAddresses::Fqdn;
     let wins = |slice: &&EndpointSlice| slice.managed_by != ManagedBy::Mirroring;
-    for slice in inputs.slices.iter().filter(|slice| !own(slice)) {
-        let count = slice.endpoints.iter().map(|e| e.addresses.len().max(1)).sum::<usize>();
-        joined.drop(Drop::Fqdn, count);
-    }
     // A mirrored slice gives way to the object that it mirrors; any other slice wins over it.
     let others = inputs.slices.iter().filter(own).any(|slice| wins(&slice));
     for slice in inputs.slices.iter().filter(own) {
@@ -157,9 +152,9 @@ pub(crate) fn join(inputs: &Inputs<'_>, spec: &Spec) -> Joined {
 }
 
 impl Joined {
-    fn drop(&mut self, reason: Drop, count: usize) {
+    fn drop(&mut self, reason: Drop) {
         let counted = self.dropped.entry(reason).or_default();
-        *counted = counted.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        *counted = counted.saturating_add(1);
     }
 
     fn take(
@@ -177,11 +172,11 @@ impl Joined {
             self.lists.push(ports.clone());
             self.lists.len() - 1
         });
-        let before = self.ready;
+        let mut taken = [0u32; 2];
         for endpoint in endpoints {
             for &address in &endpoint.addresses {
                 if let Some(reason) = Drop::of(address) {
-                    self.drop(reason, 1);
+                    self.drop(reason);
                     continue;
                 }
                 self.total = self.total.saturating_add(1);
@@ -189,6 +184,9 @@ impl Joined {
                     continue;
                 }
                 self.ready = self.ready.saturating_add(1);
+                let [v4, v6] = &mut taken;
+                let family = if address.is_ipv4() { v4 } else { v6 };
+                *family = family.saturating_add(1);
                 if endpoint.managed {
                     self.managed.insert(AddressFamily::of(address));
                 }
@@ -196,12 +194,14 @@ impl Joined {
                 self.rows.push(Row { address, label, list: count(list) });
             }
         }
-        let taken = self.ready - before;
+        if taken == [0; 2] {
+            // Ports at which nobody listens name nothing.
+            return;
+        }
         // A portless address is one pair, as CoreDNS counts.
-        self.pairs = self.pairs.saturating_add(taken.saturating_mul(pairs_of(&ports)));
+        add(&mut self.pairs, taken.map(|taken| taken.saturating_mul(pairs_of(&ports))));
         for (_, protocol, name) in ports.iter().filter(|port| !port.2.is_empty()) {
-            let named = self.named_pairs.entry((*protocol, name.clone())).or_default();
-            *named = named.saturating_add(taken);
+            add(self.named_pairs.entry((*protocol, name.clone())).or_default(), taken);
         }
     }
 
@@ -262,6 +262,12 @@ impl PortSets {
 
     fn pairs(&self, list: u32) -> u32 {
         self.lists.get(list as usize).map_or(1, |ports| pairs_of(ports))
+    }
+}
+
+fn add(sums: &mut [u32; 2], more: [u32; 2]) {
+    for (sum, more) in sums.iter_mut().zip(more) {
+        *sum = sum.saturating_add(more);
     }
 }
 

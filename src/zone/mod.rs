@@ -15,9 +15,9 @@ pub mod table;
 mod view;
 
 pub use choice::{Choice, PortMismatch};
-pub use compile::{Claim, Compiled, claims, compile};
+pub use compile::{Claim, Compiled, claims, compile, unusable};
 pub use endpoints::{Drop, Inputs};
 pub use spec::{
     DEFAULT_TTL, Fallthrough, MAX_TTL, NamespaceFilter, Pods, Selectorless, Spec, Zone, ZoneKind,
 };
-pub use view::{Delta, Falls, View, ViewZone};
+pub use view::{Delta, Falls, SOA_LEN, SOA_POINTERS, View, ViewZone};

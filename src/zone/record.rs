@@ -269,22 +269,23 @@ impl<'a> EndpointsRef<'a> {
     }
 
     /// The named ports, each with the (address, port) pairs behind it before duplicates were taken
-    /// out.
-    pub fn named(self) -> impl Iterator<Item = (PortRef<'a>, u32)> {
+    /// out, of IPv4 and of IPv6.
+    pub fn named(self) -> impl Iterator<Item = (PortRef<'a>, [u32; 2])> {
         let start = self.section(2);
         let mut left = self.record.u32(start);
         let mut at = start + 4;
         std::iter::from_fn(move || {
             left = left.checked_sub(1)?;
-            let pairs = self.record.u32(at);
-            at += 4;
+            let pairs = [self.record.u32(at), self.record.u32(at + 4)];
+            at += 8;
             Some((self.record.port(&mut at)?, pairs))
         })
     }
 
-    /// How many (address, port) pairs there were before duplicates were taken out.
-    pub fn pairs(self) -> u32 {
-        self.record.u32(self.at + 8)
+    /// How many (address, port) pairs there were before duplicates were taken out, of IPv4 and of
+    /// IPv6.
+    pub fn pairs(self) -> [u32; 2] {
+        [self.record.u32(self.at + 8), self.record.u32(self.at + 12)]
     }
 
     /// The endpoint labels, sorted.
@@ -334,7 +335,7 @@ impl<'a> EndpointsRef<'a> {
     }
 
     fn section(self, index: usize) -> usize {
-        self.record.u32(self.at + 12 + 4 * index) as usize
+        self.record.u32(self.at + 16 + 4 * index) as usize
     }
 }
 

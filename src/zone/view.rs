@@ -25,8 +25,14 @@ pub struct View {
     primary: Name,
     table: Table,
     serial: u32,
+    soa: [u8; SOA_LEN],
     waiting: KindSet,
 }
+
+/// Octets of a forward zone's SOA record whose names end in pointers to the zone.
+pub const SOA_LEN: usize = 54;
+/// Where in it those pointers stand: the owner, and the ends of MNAME and RNAME.
+pub const SOA_POINTERS: [usize; 3] = [0, 19, 32];
 
 /// A zone with what is made ready once.
 #[derive(Clone, Debug)]
@@ -68,7 +74,8 @@ impl View {
         let zones = sorted_zones(&spec);
         let forward = spec.zones.iter().find(|zone| !zone.is_reverse());
         let primary = forward.or(spec.zones.first()).map_or_else(Name::root, |z| z.name.clone());
-        Self { spec, zones, primary, table: Table::new(seed), serial: 0, waiting }
+        let soa = soa(spec.ttl, 0);
+        Self { spec, zones, primary, table: Table::new(seed), serial: 0, soa, waiting }
     }
 
     /// What the configuration says.
@@ -92,15 +99,21 @@ impl View {
         self.serial
     }
 
+    /// A forward zone's SOA record, ready but for its pointers to the zone, which belong at
+    /// [`SOA_POINTERS`].
+    #[inline]
+    pub fn soa(&self) -> &[u8; SOA_LEN] {
+        &self.soa
+    }
+
     /// The TTL of the SOA record, which is how long a denial may be believed (RFC 2308, section 5).
     pub fn soa_ttl(&self) -> u32 {
-        self.spec.ttl.min(SOA_TTL_MOST)
+        soa_ttl(self.spec.ttl)
     }
 
     /// The numbers of every SOA record: serial, refresh, retry, expire, minimum.
     pub fn soa_numbers(&self) -> [u32; 5] {
-        let [refresh, retry, expire] = SOA_TIMERS;
-        [self.serial, refresh, retry, expire, self.spec.ttl]
+        soa_numbers(self.spec.ttl, self.serial)
     }
 
     /// The kinds whose first full list is not complete.
@@ -136,80 +149,35 @@ impl View {
     }
 
     /// The view in which the changes have been made, or none if no query could tell the difference.
-    /// `now` is Unix time in seconds, for the serial.
-    pub fn with(&self, delta: &Delta, waiting: KindSet, now: u32) -> Option<Self> {
-        let updates = self.updates(delta);
-        if updates.is_empty() && waiting == self.waiting {
+    /// The changes come in parts, so that never all of a large change is held beside the views;
+    /// nobody sees a part of them. `now` is Unix time in seconds, for the serial.
+    pub fn with(
+        &self,
+        deltas: impl IntoIterator<Item = Delta>,
+        waiting: KindSet,
+        now: u32,
+    ) -> Option<Self> {
+        let mut table: Option<Table> = None;
+        for delta in deltas {
+            let before = table.as_ref().unwrap_or(&self.table);
+            let updates = updates(before, delta, &self.spec);
+            if !updates.is_empty() {
+                table = Some(before.with(&updates));
+            }
+        }
+        if table.is_none() && waiting == self.waiting {
             return None;
         }
-        let table = if updates.is_empty() { self.table.clone() } else { self.table.with(&updates) };
         let serial = self.serial.saturating_add(1).max(now);
         Some(Self {
             spec: Arc::clone(&self.spec),
             zones: Arc::clone(&self.zones),
             primary: self.primary.clone(),
-            table,
+            table: table.unwrap_or_else(|| self.table.clone()),
             serial,
+            soa: soa(self.spec.ttl, serial),
             waiting,
         })
-    }
-
-    /// What differs, in the table's terms.
-    fn updates(&self, delta: &Delta) -> Updates {
-        let mut updates = Updates::new();
-        let mut put = |table: &Table, key: &[u8], body: Option<Vec<u8>>| {
-            if table.get(key) != body.as_deref() {
-                updates.insert(key.into(), body);
-            }
-        };
-        for (label, exists) in &delta.namespaces {
-            put(&self.table, label, exists.then(Vec::new));
-        }
-        for ((label, address), exists) in &delta.pods {
-            put(&self.table, pod_key(label, *address).as_slice(), exists.then(Vec::new));
-        }
-        let mut addresses: BTreeMap<IpAddr, BTreeMap<&[u8], Option<Claim>>> = BTreeMap::new();
-        for (key, body) in &delta.services {
-            let old = self.table.get(key);
-            if old == body.as_deref() {
-                continue;
-            }
-            let before = claims(key, old.and_then(Record::new));
-            let mut after = claims(key, body.as_deref().and_then(Record::new));
-            for (address, claim) in before {
-                let now = after.remove(&address);
-                if now.as_ref() != Some(&claim) {
-                    addresses.entry(address).or_default().insert(key, now);
-                }
-            }
-            for (address, claim) in after {
-                addresses.entry(address).or_default().insert(key, Some(claim));
-            }
-            put(&self.table, key, body.clone());
-        }
-        if !self.zones.iter().any(|zone| zone.zone.is_reverse()) {
-            return updates;
-        }
-        let mut shifts: BTreeMap<Box<[u8]>, i64> = BTreeMap::new();
-        for (address, changes) in &addresses {
-            let key = address_key(*address);
-            let old = self.table.get(key.as_slice());
-            let changes = changes.iter().map(|(key, claim)| (*key, claim.as_ref())).collect();
-            let new = merge_claims(old, &changes);
-            if old.is_some() != new.is_some() {
-                let shift = if new.is_some() { 1 } else { -1 };
-                for ancestor in ancestors(*address) {
-                    *shifts.entry(ancestor.as_slice().into()).or_default() += shift;
-                }
-            }
-            put(&self.table, key.as_slice(), new);
-        }
-        for (key, shift) in &shifts {
-            let old = self.table.get(key).and_then(|body| body.first_chunk::<8>());
-            let count = old.map_or(0, |octets| i64::from_le_bytes(*octets)) + shift;
-            put(&self.table, key, (count > 0).then(|| count.to_le_bytes().to_vec()));
-        }
-        updates
     }
 
     /// All addresses that answer PTR queries, sorted.
@@ -237,6 +205,95 @@ impl View {
         });
         all
     }
+}
+
+fn soa_ttl(ttl: u32) -> u32 {
+    ttl.min(SOA_TTL_MOST)
+}
+
+fn soa_numbers(ttl: u32, serial: u32) -> [u32; 5] {
+    let [refresh, retry, expire] = SOA_TIMERS;
+    [serial, refresh, retry, expire, ttl]
+}
+
+/// The SOA record of forward zones, its pointers left open.
+fn soa(ttl: u32, serial: u32) -> [u8; SOA_LEN] {
+    let mut record = [0; SOA_LEN];
+    let numbers = soa_numbers(ttl, serial).map(u32::to_be_bytes);
+    let parts: [&[u8]; 5] = [
+        b"\0\0\0\x06\0\x01",
+        &soa_ttl(ttl).to_be_bytes(),
+        b"\0\x2a\x02ns\x03dns\0\0",
+        b"\x0ahostmaster\0\0",
+        numbers.as_flattened(),
+    ];
+    let octets = parts.into_iter().flatten();
+    record.iter_mut().zip(octets).for_each(|(room, octet)| *room = *octet);
+    record
+}
+
+/// What differs, in the table's terms.
+fn updates(table: &Table, delta: Delta, spec: &Spec) -> Updates {
+    let reverse = spec.zones.iter().any(Zone::is_reverse);
+    let mut updates = Updates::new();
+    let mut put = |key: &[u8], body: Option<Vec<u8>>| {
+        if table.get(key) != body.as_deref() {
+            updates.insert(key.into(), body);
+        }
+    };
+    for (label, exists) in delta.namespaces {
+        put(&label, exists.then(Vec::new));
+    }
+    for ((label, address), exists) in delta.pods {
+        put(pod_key(&label, address).as_slice(), exists.then(Vec::new));
+    }
+    // For each address, the Services whose claim on it has changed.
+    let mut shifts = BTreeMap::new();
+    let mut addresses: BTreeMap<IpAddr, BTreeMap<&[u8], Option<Claim>>> = BTreeMap::new();
+    for (key, body) in &delta.services {
+        let old = table.get(key);
+        if old == body.as_deref() {
+            continue;
+        }
+        let before = claims(key, old.and_then(Record::new));
+        let mut after = claims(key, body.as_deref().and_then(Record::new));
+        for (address, claim) in before {
+            let now = after.remove(&address);
+            if now.as_ref() != Some(&claim) {
+                addresses.entry(address).or_default().insert(key, now);
+            }
+        }
+        for (address, claim) in after {
+            addresses.entry(address).or_default().insert(key, Some(claim));
+        }
+    }
+    if !reverse {
+        // Only whether this server finds itself among endpoints is asked for then.
+        addresses.retain(|address, _| spec.local_addresses.contains(address));
+    }
+    for (address, changes) in &addresses {
+        let key = address_key(*address);
+        let old = table.get(key.as_slice());
+        let changes = changes.iter().map(|(key, claim)| (*key, claim.as_ref())).collect();
+        let new = merge_claims(old, &changes);
+        if reverse && old.is_some() != new.is_some() {
+            let shift = if new.is_some() { 1 } else { -1 };
+            for ancestor in ancestors(*address) {
+                *shifts.entry(Box::<[u8]>::from(ancestor.as_slice())).or_default() += shift;
+            }
+        }
+        put(key.as_slice(), new);
+    }
+    drop(addresses);
+    for (key, shift) in &shifts {
+        let old = table.get(key).and_then(|body| body.first_chunk::<8>());
+        let count: i64 = old.map_or(0, |octets| i64::from_le_bytes(*octets)) + shift;
+        put(key, (count > 0).then(|| count.to_le_bytes().to_vec()));
+    }
+    for (key, body) in delta.services {
+        put(&key, body);
+    }
+    updates
 }
 
 impl Spec {

@@ -165,7 +165,7 @@ pub(crate) fn id(message: &[u8]) -> u16 {
 pub(crate) fn assert_ended(stream: &mut TcpStream) {
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).expect("an orderly end");
-    assert_eq!(rest, [], "octets after the last message");
+    assert!(rest.is_empty(), "octets after the last message: {rest:?}");
 }
 
 /// Waits until something holds.

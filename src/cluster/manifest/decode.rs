@@ -58,7 +58,9 @@ pub(super) fn object(kind: Kind, node: &Node<'_>, bag: &mut Bag) -> Option<Objec
 fn subject(kind: Kind, node: &Node<'_>) -> String {
     let metadata = node.field("metadata");
     let of = |field| metadata.and_then(|node| node.field(field)).and_then(Node::as_written);
-    let Some(name) = of("name") else { return kind_name(kind).to_owned() };
+    let Some(name) = of("name").filter(|name| !name.is_empty()) else {
+        return kind_name(kind).to_owned();
+    };
     let namespace = match (kind, of("namespace")) {
         (Kind::Namespace, _) => "",
         (_, None | Some("")) => DEFAULT_NAMESPACE,

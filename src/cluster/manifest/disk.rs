@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 32;
 const MAX_FILES: usize = 100_000;
 
 /// By what a file is known to be the same, and unchanged.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Stamp {
     device: u64,
     inode: u64,
@@ -53,8 +53,8 @@ impl Stamp {
 /// What one look at the disk found.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Look {
-    /// The manifest files.
-    pub(super) files: BTreeMap<PathBuf, Stamp>,
+    /// The manifest files, sorted.
+    pub(super) files: Vec<(PathBuf, Stamp)>,
     /// What could not be looked at, and why: files, and folders with all below them.
     pub(super) troubles: BTreeMap<PathBuf, String>,
     /// The named paths that are not there.
@@ -78,7 +78,16 @@ impl Look {
                 look.troubles.insert(path.clone(), told);
             }
         }
+        // Folders are walked in this order; what overlaps or comes from several paths is merged.
+        look.files.sort();
+        look.files.dedup_by(|one, other| one.0 == other.0);
         look
+    }
+
+    /// The stamp of the file at `path`, if it was found.
+    pub(super) fn stamp(&self, path: &Path) -> Option<&Stamp> {
+        let at = self.files.binary_search_by(|(found, _)| found.as_path().cmp(path)).ok()?;
+        self.files.get(at).map(|(_, stamp)| stamp)
     }
 
     /// Whether `path` is, or stands below, something that could not be looked at.
@@ -105,7 +114,7 @@ impl Look {
             self.is_full = true;
             return;
         } else {
-            self.files.insert(path.into(), Stamp::of(metadata));
+            self.files.push((path.into(), Stamp::of(metadata)));
             return;
         };
         self.troubles.insert(path.into(), trouble.into());
@@ -148,17 +157,17 @@ impl Look {
     }
 
     fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
-        let mut entries = Vec::new();
+        let mut names = Vec::new();
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;
             let name = entry.file_name();
             let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
             if !is_ignored(&name.to_string_lossy()) && (!is_file || is_manifest(name.as_ref())) {
-                entries.push(entry.path());
+                names.push(name);
             }
         }
-        entries.sort_unstable();
-        Ok(entries)
+        names.sort_unstable();
+        Ok(names.iter().map(|name| folder.join(name)).collect())
     }
 }
 

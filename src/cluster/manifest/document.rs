@@ -238,7 +238,7 @@ impl Document<'_> {
 fn header(fields: &[(Key<'_>, Node<'_>)]) -> Header {
     let written = |name: &str| {
         let (_, node) = fields.iter().find(|(key, _)| key.name == name)?;
-        if node.is_null() { None } else { node.as_written() }
+        node.as_written().filter(|written| !node.is_null() && !written.is_empty())
     };
     let Some(kind) = written("kind") else { return Header::Missing("kind") };
     let api = written("apiVersion");

@@ -1,7 +1,7 @@
 //! Manifest files as a source of objects.
 //!
 //! [`Manifests`] reads files and folders of YAML and JSON into the stream of changes that every
-//! source speaks; [`follow`] keeps it up with the disk on a thread of its own; [`check`] tells
+//! source speaks; [`follow()`] keeps it up with the disk on a thread of its own; [`check`] tells
 //! every fault. A file counts as a whole: with a fault anywhere in it, its last good state stays.
 //!
 //! A text goes through these files in turn: `disk` finds and reads it, `contents` surveys it,

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 /// The deepest nesting that is built; what is skipped may be deeper. The deepest field that is
 /// looked at, `items[].subsets[].addresses[].targetRef.name`, needs 9.
-pub(super) const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// The fields that are looked at somewhere, and the annotations. All others are skipped unbuilt.
 const LOOKED_AT: [&str; 41] = [

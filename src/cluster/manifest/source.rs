@@ -21,6 +21,9 @@ use super::told::{Sink, Told};
 /// How long the disk must have been quiet before a change is read, so that what is written in
 /// several steps (truncate and write, one file after the other) is seen as one change.
 const SETTLE: Duration = Duration::from_millis(40);
+/// How coarse the clock of a file's times may be. A file touched less than this before it was read
+/// may be changed again without its stamp showing it, so its stamp is not trusted.
+const TICK: Duration = Duration::from_millis(10);
 /// How many looks are waited for quiet; then what is quiet is read and the rest left for later.
 const MAX_LOOKS: usize = 5;
 /// A file found broken this soon after it was touched may be half written: it is read once more
@@ -66,7 +69,7 @@ impl Loaded {
 /// Files and folders of manifests as a source of objects.
 ///
 /// [`Self::load`] once, then [`Self::poll`] as often as wanted; or hand it to
-/// [`follow`](super::follow) after the load.
+/// [`follow`](super::follow()) after the load.
 #[derive(Debug)]
 pub struct Manifests {
     paths: Vec<PathBuf>,
@@ -137,6 +140,9 @@ impl Manifests {
     pub fn poll_into(&mut self, sink: &mut dyn FnMut(Change)) -> Report {
         let (look, moving) = self.look();
         let mut batch = Batch::new(sink, false);
+        if self.is_known(&look) {
+            return batch.report;
+        }
         self.apply(&look, &moving, &mut batch);
         batch.report
     }
@@ -162,6 +168,8 @@ impl Manifests {
     }
 
     fn load_all(&mut self, look: &Look, sink: Sink<'_>) -> Report {
+        // A list names everything, whatever was told before.
+        *self = Self::new(std::mem::take(&mut self.paths));
         for kind in Kind::ALL {
             sink(Change::ListBegins(kind));
         }
@@ -182,7 +190,7 @@ impl Manifests {
                 None if look.missing.contains(path) => {
                     "does not exist; name a file or folder of manifests".into()
                 }
-                None if look.files.contains_key(path) => disk::refusal(path)?,
+                None if look.stamp(path).is_some() => disk::refusal(path)?,
                 None => return None,
             };
             Some(Fault::of_file(path, trouble))
@@ -190,16 +198,31 @@ impl Manifests {
         self.paths.iter().filter_map(told).collect()
     }
 
+    /// Whether everything is as it was at the last poll: the usual case, made cheap.
+    fn is_known(&self, look: &Look) -> bool {
+        let is_same =
+            |((file, known), (path, stamp)): ((&Arc<Path>, &Known), &(PathBuf, Stamp))| {
+                known.stamp == Some(*stamp) && **file == **path
+            };
+        let troubles = look.troubles.len() + look.missing.len() + self.troubles.len();
+        troubles == 0
+            && self.files.len() == look.files.len()
+            && self.files.iter().zip(&look.files).all(is_same)
+    }
+
     /// Whether something changed so lately that it may still be going on.
     fn is_fresh(&self, look: &Look) -> bool {
-        let is_gone = |path: &Path| !look.files.contains_key(path) && !look.is_hidden(path);
-        let is_known = |path: &Path, stamp: &Stamp| {
+        if self.is_known(look) {
+            return false;
+        }
+        let is_gone = |path: &Path| look.stamp(path).is_none() && !look.is_hidden(path);
+        let is_read = |path: &Path, stamp: &Stamp| {
             self.files.get(path).is_some_and(|known| {
                 known.stamp == Some(*stamp) || known.suspicion.is_some_and(|(old, _)| old == *stamp)
             })
         };
         self.files.keys().any(|path| is_gone(path))
-            || look.files.iter().any(|(path, stamp)| !is_known(path, stamp) && stamp.age() < SETTLE)
+            || look.files.iter().any(|(path, stamp)| !is_read(path, stamp) && stamp.age() < SETTLE)
     }
 
     /// Takes over what `look` found, except at the paths that are still `moving`.
@@ -207,7 +230,7 @@ impl Manifests {
         self.tell_troubles(look, batch);
         let known: Vec<Arc<Path>> = self.files.keys().cloned().collect();
         for file in known {
-            let is_there = look.files.contains_key(&*file) || moving.contains(&*file);
+            let is_there = look.stamp(&file).is_some() || moving.contains(&*file);
             if !is_there && !look.is_hidden(&file) {
                 self.forget(&file, batch);
             }
@@ -231,7 +254,7 @@ impl Manifests {
         }
         // What the reading of a file said stays until it can be read.
         let is_unread = |path: &Path| self.files.get(path).is_some_and(|k| k.stamp.is_none());
-        let is_there = |path: &PathBuf| look.files.contains_key(path) && is_unread(path);
+        let is_there = |path: &PathBuf| look.stamp(path).is_some() && is_unread(path);
         let files = self.troubles.iter().filter(|(path, _)| is_there(path));
         now.extend(files.map(|(path, trouble)| (path.clone(), trouble.clone())));
         for (path, trouble) in &now {
@@ -246,7 +269,6 @@ impl Manifests {
 
     /// The file is gone, and so are its objects.
     fn forget(&mut self, file: &Arc<Path>, batch: &mut Batch<'_>) {
-        self.troubles.remove(&**file);
         for (id, _) in self.files.remove(file).unwrap_or_default().objects {
             self.told.undefine(&id, file);
             batch.touched.insert(id);
@@ -307,7 +329,7 @@ impl Manifests {
                 return;
             }
         };
-        known.stamp = Some(stamp);
+        known.stamp = (stamp.age() >= TICK).then_some(stamp);
         known.suspicion = None;
         if std::mem::take(&mut known.is_broken) {
             batch.report.whole.push(file.to_path_buf());
@@ -464,8 +486,11 @@ fn tell_objects(
 
 /// The files that differ between two looks.
 fn differences(before: &Look, after: &Look) -> BTreeSet<PathBuf> {
-    let files = before.files.keys().chain(after.files.keys());
-    files.filter(|path| before.files.get(*path) != after.files.get(*path)).cloned().collect()
+    let of = |look: &Look, other: &Look| -> Vec<PathBuf> {
+        let differs = |(path, stamp): &&(PathBuf, Stamp)| other.stamp(path) != Some(stamp);
+        look.files.iter().filter(differs).map(|(path, _)| path.clone()).collect()
+    };
+    of(before, after).into_iter().chain(of(after, before)).collect()
 }
 
 /// The warning that an object is defined twice.

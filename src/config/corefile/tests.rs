@@ -1,5 +1,7 @@
 //! Corefiles, right and wrong, and what each becomes.
 
+mod property;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -565,39 +567,4 @@ fn files_that_are_no_text() {
         format!("{}: is larger than 1048576 octets", path.display())
     );
     assert!(read(dir.path(), 53).unwrap_err()[0].to_string().contains("cannot be read"));
-}
-
-proptest::proptest! {
-    #[test]
-    fn no_octets_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
-        let around = Surroundings { env: &|_| None, interfaces: &Vec::new };
-        let _ = read_bytes("Corefile", &bytes, 53, &around);
-    }
-
-    #[test]
-    fn no_soup_of_words_makes_it_panic(
-        words in proptest::collection::vec(
-            proptest::sample::select(vec![
-                ".", ".:53", "a.b", "10.0.0.0/9", "fd00::/7", "tls://.", "{", "}", "\n", "\n", "\n",
-                "kubernetes", "pods", "insecure", "ttl", "30", "fallthrough", "namespaces",
-                "namespace_labels", "labels", "a in (b,", "manifests", "endpoint", "tls",
-                "forward", "192.0.2.1", "except", "max_concurrent", "health_check", "5s", "bind",
-                "lo", "health", "lameduck", "errors", "consolidate", "\"", "#", "{$A}", "(s)",
-                "import", "s", "bufsize", "512", "workers", "cache", "prometheus", ":9153", ",",
-            ]),
-            0..60,
-        )
-    ) {
-        let around = Surroundings { env: &|name| Some(name.to_owned()), interfaces: &Vec::new };
-        let text = words.join(" ");
-        if let Err(errors) = read_bytes("Corefile", text.as_bytes(), 53, &around) {
-            proptest::prop_assert!(!errors.is_empty());
-            let lines = u32::try_from(text.split('\n').count()).unwrap();
-            for error in errors {
-                if let Some(at) = error.position {
-                    proptest::prop_assert!(at.line >= 1 && at.line <= lines && at.column >= 1);
-                }
-            }
-        }
-    }
 }

@@ -83,7 +83,7 @@ fn a_long_datagram_is_cut() {
     let mut batch = Batch::new();
     receive(&mut batch, &server, 1);
     assert_eq!(batch.query(0), [7; MAX_UDP_QUERY]);
-    assert_eq!(batch.query(1), [], "there is no second one");
+    assert!(batch.query(1).is_empty(), "there is no second one");
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Which files are read, and what a check says of those that cannot be.
 
-use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::super::{Grade, Manifests, check};
@@ -64,9 +62,9 @@ fn a_named_path_that_is_missing_is_an_error_of_the_load_only() {
     assert_eq!(manifests.load().unwrap_err().to_string(), told);
     write(&folder.path().join("a.yaml"), "kind: [");
     let faults = check(vec![missing, folder.path().into()]);
-    assert_eq!(faults.len(), 2);
+    assert_eq!(faults.len(), 2, "{faults:?}");
     assert_eq!(faults[0].to_string(), told);
-    assert_eq!(faults[1].line, 2);
+    assert_eq!((faults[1].line, faults[1].column), (1, 7));
 }
 
 #[test]
@@ -77,10 +75,8 @@ fn what_is_no_file_is_told_and_never_opened() {
     symlink("/dev/zero", bench.path("zero.yaml")).unwrap();
     symlink("self.yaml", bench.path("self.yaml")).unwrap();
     symlink("nowhere", bench.path("dangling.yaml")).unwrap();
-    symlink("..", bench.path("up")).unwrap_or(());
     std::fs::create_dir(bench.path("loop")).unwrap();
     symlink("..", bench.path("loop/back")).unwrap();
-    std::fs::remove_file(bench.path("up")).unwrap();
     let faults = bench.told(&check(vec![bench.folder.path().into()]));
     assert_eq!(
         faults,
@@ -98,7 +94,6 @@ fn what_is_no_file_is_told_and_never_opened() {
 
 /// A FIFO by way of the `mkfifo` program, since the call itself would need unsafe code.
 fn make_fifo(path: &std::path::Path) {
-    assert!(CString::new(path.as_os_str().as_bytes()).is_ok());
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
@@ -119,7 +114,7 @@ fn folders_deeper_than_any_use_are_told() {
 #[test]
 fn a_file_without_the_right_to_read_it_is_told() {
     let (bench, _) = Bench::new(&[("a.yaml", "")]);
-    std::fs::set_permissions(bench.path("a.yaml"), PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(bench.path("a.yaml"), PermissionsExt::from_mode(0o000)).unwrap();
     // Root may read it all the same: then there is nothing to tell.
     let may_read = std::fs::read(bench.path("a.yaml")).is_ok();
     for path in [bench.path("a.yaml"), bench.folder.path().into()] {

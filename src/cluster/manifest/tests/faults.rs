@@ -1,5 +1,7 @@
 //! Every fault: its exact place, the object, the value, the cure.
 
+use std::fmt::Write;
+
 use super::{Bench, read};
 
 struct Case {
@@ -306,6 +308,13 @@ fn documents() {
                 ],
             },
             Case {
+                text: "apiVersion: v1\nkind: ''\n",
+                expected: &[
+                    "a.yaml:1:1: a document names no kind; write `kind: Service`, or what \
+                             else it is",
+                ],
+            },
+            Case {
                 text: "# words\njust some words\n",
                 expected: &["a.yaml:2:1: a Kubernetes object was expected, not a string; write \
                              `apiVersion:`, `kind:` and `metadata:`"],
@@ -358,8 +367,7 @@ fn syntax() {
                     "a.yaml:1:5: not YAML: mapping values are not allowed in this context; check \
                      indentation, quotes and brackets here and above",
                     "a.yaml:3:1: Service: metadata.name is missing; give the object a name",
-                    "a.yaml:7:1: not YAML: while parsing a flow sequence, expected ',' or ']'; check \
-                     indentation, quotes and brackets here and above",
+                    "a.yaml:6:4: not YAML: unclosed bracket '['; check indentation, quotes and brackets here and above",
                     "a.yaml:8:4: not YAML: while parsing node, found unknown anchor; check \
                      indentation, quotes and brackets here and above",
                 ],
@@ -375,11 +383,11 @@ fn json() {
             "{\"apiVersion\": \"v1\",\n \"kind\": \"Service\",\n \"metadata\": {\"name\": \"db\"},\n \
              \"spec\": {\"ports\": [{\"port\": \"http\"}, {\"port\": 0, \"name\": \"\\u00e9\"}]}}",
             vec![
-                "a.json:4:29: Service default/db: spec.ports[0].port 'http' is a string; write a \
+                "a.json:4:30: Service default/db: spec.ports[0].port 'http' is a string; write a \
                  number from 1 to 65535",
-                "a.json:4:46: Service default/db: spec.ports[1].port '0' is out of range; write 1 \
+                "a.json:4:48: Service default/db: spec.ports[1].port '0' is out of range; write 1 \
                  to 65535",
-                "a.json:4:57: Service default/db: spec.ports[1].name 'é' is not a DNS label; use \
+                "a.json:4:59: Service default/db: spec.ports[1].name 'é' is not a DNS label; use \
                  a-z, 0-9 and '-', with a letter or digit at both ends",
             ],
         ),
@@ -393,7 +401,7 @@ fn json() {
         (
             "{\"kind\": \"Ser\\ud800vice\"}",
             vec![
-                "a.json:1:21: not JSON: unexpected end of hex escape; check commas, quotes and \
+                "a.json:1:20: not JSON: unexpected end of hex escape; check commas, quotes and \
                  brackets here and before",
             ],
         ),
@@ -431,22 +439,22 @@ fn text_that_is_not_utf_8() {
 
 #[test]
 fn what_could_grow_without_bound_is_bounded() {
-    let deep = format!("apiVersion: v1\nkind: Pod\nspec: {}{}\n", "[".repeat(40), "]".repeat(40));
+    let deep = format!("apiVersion: v1\nkind: Pod\nspec: {}{}\n", "[".repeat(70), "]".repeat(70));
     let (_, faults) = read("a.yaml", &deep);
-    assert_eq!(faults, ["a.yaml:3:39: nested deeper than 32 levels; write it flatter"]);
+    assert_eq!(faults, ["a.yaml:3:71: nested deeper than 64 levels; write it flatter"]);
     let deep = format!("{{\"spec\":{}{}}}", "[".repeat(100), "]".repeat(100));
     let (_, faults) = read("a.json", &deep);
-    assert_eq!(faults, ["a.json:1:41: nested deeper than 32 levels; write it flatter"]);
+    assert_eq!(faults, ["a.json:1:73: nested deeper than 64 levels; write it flatter"]);
 
     let mut bomb = String::from("kind: X\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..9 {
         let names = vec![format!("*a{}", level - 1); 10].join(", ");
-        bomb += &format!("a{level}: &a{level} [{names}]\n");
+        writeln!(bomb, "a{level}: &a{level} [{names}]").unwrap();
     }
     let (_, faults) = read("a.yaml", &bomb);
     assert_eq!(
         faults,
-        ["a.yaml:7:58: the aliases of this document stand for more than 1000000 values; write \
+        ["a.yaml:7:45: the aliases of this document stand for more than 1000000 values; write \
           them out"]
     );
 

@@ -33,6 +33,12 @@ fn nothing_changed_is_nothing_told() {
 }
 
 #[test]
+fn a_second_load_is_a_full_list_again() {
+    let (mut bench, first) = Bench::new(&[("a.yaml", &db("10.0.0.1"))]);
+    assert_eq!(bench.manifests.load().unwrap(), first);
+}
+
+#[test]
 fn edits_give_differences_only() {
     let two = |ip: &str| format!("{}---\n{}", db(ip), service("shop", "web", "10.0.0.9"));
     let (mut bench, _) = Bench::new(&[("a.yaml", &two("10.0.0.1"))]);
@@ -194,6 +200,39 @@ fn a_definition_that_cannot_be_had_again_is_gone() {
     bench.write("a.yaml", &db("10.0.0.1"));
     bench.poll();
     assert!(has_ip(&bench, "db", "10.0.0.1"));
+}
+
+#[test]
+fn a_file_that_never_keeps_still_does_not_hold_up_the_others() {
+    let (mut bench, _) = Bench::new(&[("a.yaml", &db("10.0.0.1")), ("b.yaml", "")]);
+    let busy = bench.path("b.yaml");
+    let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
+    let writer = std::thread::spawn(move || {
+        let mut lines = 0;
+        while stopped.recv_timeout(Duration::from_millis(5)).is_err_and(|e| e.is_timeout()) {
+            lines = (lines + 1) % 100;
+            fs::write(&busy, "# busy\n".repeat(lines)).unwrap();
+        }
+    });
+    bench.write("a.yaml", &db("10.0.0.2"));
+    let loaded = bench.poll_until_told();
+    drop(stop);
+    writer.join().unwrap();
+    assert_eq!((counts(&loaded.changes), loaded.faults), ((1, 0), vec![]));
+    assert!(has_ip(&bench, "db", "10.0.0.2"));
+    assert!(bench.poll().is_empty());
+}
+
+#[test]
+fn a_heavy_file_is_followed_without_keeping_its_objects() {
+    let list = |ip: &str| {
+        let services = (0..5000).map(|n| service("shop", &format!("s{n}"), "10.0.0.1") + "---\n");
+        services.collect::<String>() + &db(ip)
+    };
+    let (mut bench, _) = Bench::new(&[("a.yaml", &list("10.0.0.1"))]);
+    bench.write("a.yaml", &list("10.0.0.2"));
+    assert_eq!(counts(&bench.poll().changes), (1, 0));
+    assert!(has_ip(&bench, "db", "10.0.0.2"));
 }
 
 #[test]
