@@ -28,13 +28,13 @@ use crate::cluster::{Change, Kind, Object, ObjectKey};
 
 /// How long all pages of a list may take together: a token expires with the store's compaction
 /// before that.
-const LIST_DEADLINE: Duration = Duration::from_secs(15 * 60);
+const LIST_DEADLINE: Duration = Duration::from_mins(15);
 /// The most objects of one kind: several times what the largest clusters hold.
 const MAX_OBJECTS: usize = 8_000_000;
 /// A watch that has lived this long was a good one: the next fault is the first again.
 const GOOD_WATCH: Duration = Duration::from_secs(5);
 /// How long a server may refuse to go on from a version before a new list is asked for.
-const REFUSED_WATCH: Duration = Duration::from_secs(60);
+const REFUSED_WATCH: Duration = Duration::from_mins(1);
 /// How much longer than it was asked for a watch may last before it counts as dead.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -154,7 +154,9 @@ impl Follower {
                 ),
                 None if matches!(fault, Fault::Gone(_)) => {}
                 None => {
-                    tracing::warn!("{kind}: {fault}; it is tried again, and the last state answers")
+                    tracing::warn!(
+                        "{kind}: {fault}; it is tried again, and the last state answers"
+                    );
                 }
             }
         }
@@ -251,7 +253,7 @@ impl Follower {
         mut list: Option<Telling>,
         timeout: Duration,
     ) -> Result<(), Fault> {
-        let deadline = Instant::now() + timeout + GRACE;
+        let deadline = Instant::now() + timeout + GRACE.min(self.timing.silence);
         let mut lines = LineSplitter::default();
         // Out of `self`, which is needed while these wait.
         let mut recalls = self.recalls.take();
@@ -481,7 +483,7 @@ async fn piece(
         return reply.chunk().await;
     }
     let waited = tokio::time::timeout_at(deadline, reply.wait()).await;
-    waited.unwrap_or(Err(Fault::Silent(GRACE)))
+    waited.unwrap_or_else(|_| Err(Fault::Broken("a watch that was to end went on".into())))
 }
 
 /// The next object fetched again; none comes within a list, which is told on its own.

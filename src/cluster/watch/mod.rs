@@ -102,11 +102,11 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            watch: Duration::from_secs(60),
+            watch: Duration::from_mins(1),
             silence: Duration::from_secs(30),
-            out_of_touch: Duration::from_secs(60),
-            restored: Duration::from_secs(120),
-            upgrade: Duration::from_secs(60),
+            out_of_touch: Duration::from_mins(1),
+            restored: Duration::from_mins(2),
+            upgrade: Duration::from_mins(1),
         }
     }
 }

@@ -118,9 +118,9 @@ impl ListSplitter {
         }
         let in_item = self.in_items && self.depth > ITEM_DEPTH;
         if in_item {
-            self.item.push(byte)
+            self.item.push(byte);
         } else {
-            self.envelope.push(byte)
+            self.envelope.push(byte);
         }
         Ok(())
     }

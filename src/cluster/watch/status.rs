@@ -205,7 +205,7 @@ mod tests {
         assert!(status.out_of_touch().is_some());
         assert!(status.watching(Kind::Service));
         assert_eq!(status.report().kinds[&Kind::Service].restarts["broken"], 2);
-        let patient = Status::new(SERVICES, Duration::from_secs(60));
+        let patient = Status::new(SERVICES, Duration::from_mins(1));
         assert_eq!(patient.out_of_touch(), None);
     }
 
