@@ -6,7 +6,7 @@ use super::reply::{Owner, Reply, Section};
 use super::resolve::{Node, locate};
 use super::splice::{Spliced, splice};
 use super::write::{Writer, rtype};
-use super::{Outcome, Settings};
+use super::{Outcome, Settings, extended_error};
 use crate::zone::View;
 use crate::zone::record::{QNAME_POINTER, Record};
 
@@ -53,7 +53,9 @@ pub(super) fn answer(
             if rcode == Rcode::ServFail {
                 reply.clear(query);
             }
-            Outcome::Reply { len: reply.finish(query, rcode, true, settings), rcode, cause }
+            let error = extended_error(view, settings, query, rcode, cause);
+            let len = reply.finish(query, rcode, true, settings, error.as_ref());
+            Outcome::Reply { len, rcode, cause }
         }
         Step::Ask | Step::Next(_) => {
             Outcome::Chase(reply.into_question(query, asked.name(), settings))

@@ -8,6 +8,7 @@
 
 mod alias;
 mod cause;
+mod ede;
 mod message;
 mod query;
 mod reply;
@@ -25,6 +26,7 @@ pub use walk::{Line, records, walk};
 use crate::zone::record::QNAME_POINTER;
 use crate::zone::{View, ZoneKind};
 use alias::Outside;
+use ede::ExtendedError;
 use reply::{Reply, Section};
 use resolve::Node;
 use write::{Writer, rtype};
@@ -48,11 +50,13 @@ pub struct Settings {
     pub recursion: bool,
     /// Names outside our zones, and those that fall through, go on to somebody else.
     pub upstream: bool,
+    /// Answers say why they are what they are, to whoever asks with EDNS (RFC 8914).
+    pub ede: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { payload: UDP_DEFAULT, recursion: false, upstream: false }
+        Self { payload: UDP_DEFAULT, recursion: false, upstream: false, ede: true }
     }
 }
 
@@ -153,7 +157,7 @@ pub fn error(
     out: &mut [u8],
 ) -> Outcome {
     let reply = Reply::new(out, message, query, limit(desk, query));
-    Outcome::Reply { len: reply.finish(query, rcode, false, desk.settings), rcode, cause }
+    Outcome::Reply { len: reply.finish(query, rcode, false, desk.settings, None), rcode, cause }
 }
 
 #[inline]
@@ -217,7 +221,24 @@ fn respond_with(
             writer.soa();
         }
     }
-    Outcome::Reply { len: reply.finish(query, rcode, true, settings), rcode, cause }
+    let error = extended_error(view, settings, query, rcode, cause);
+    let len = reply.finish(query, rcode, true, settings, error.as_ref());
+    Outcome::Reply { len, rcode, cause }
+}
+
+/// What there is to say beside the answer, to whoever wants it.
+#[inline]
+fn extended_error(
+    view: &View,
+    settings: &Settings,
+    query: &Query,
+    rcode: Rcode,
+    cause: Cause,
+) -> Option<ExtendedError> {
+    if query.edns.is_none() || !settings.ede {
+        return None;
+    }
+    ExtendedError::of(view, rcode, cause)
 }
 
 /// The class IN.

@@ -4,6 +4,7 @@
 //! one (RFC 2181, section 9); room for the OPT record is kept from the start.
 
 use super::Settings;
+use super::ede::ExtendedError;
 use super::query::{Edns, HEADER, Query, Rcode};
 use crate::zone::record::QNAME_POINTER;
 use crate::zone::{SOA_LEN, SOA_POINTERS};
@@ -101,14 +102,28 @@ impl<'o> Reply<'o> {
         rcode: Rcode,
         authoritative: bool,
         settings: &Settings,
+        error: Option<&ExtendedError>,
     ) -> usize {
         let rcode = rcode as u8;
         let mut additionals = self.counts[2];
         if let Some(Edns { dnssec_ok, .. }) = query.edns {
             let [high, low] = settings.payload.to_be_bytes();
             let flags = if dnssec_ok { 0x80 } else { 0 };
+            // An option takes only the room that records have left.
+            let mut room;
+            let option = match error {
+                None => &[],
+                Some(error) => {
+                    room = ExtendedError::room();
+                    let len = error.option(&mut room);
+                    let option = room.get(..len).unwrap_or(&[]);
+                    if self.at + len <= self.end { option } else { &[] }
+                }
+            };
+            let [l0, l1] = u16::try_from(option.len()).unwrap_or(0).to_be_bytes();
             self.end = self.out.len();
-            if self.raw(&[0, 0, 41, high, low, rcode >> 4, 0, flags, 0, 0, 0]).is_ok() {
+            let opt = [0, 0, 41, high, low, rcode >> 4, 0, flags, 0, l0, l1];
+            if self.raw(&opt).and_then(|()| self.raw(option)).is_ok() {
                 additionals = additionals.saturating_add(1);
             }
         }

@@ -248,6 +248,24 @@ pub struct Service {
     pub selectorless: Option<Box<str>>,
 }
 
+impl Service {
+    /// A Service of which only its name is known: a manifest without a `spec`.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self {
+            meta: Meta::new(namespace, name),
+            external_name: None,
+            cluster_ips: ClusterIps::Absent,
+            has_selector: false,
+            ports: Vec::new(),
+            ip_families: SmallVec::new(),
+            session_affinity: false,
+            local_traffic_only: false,
+            publish_not_ready: false,
+            selectorless: None,
+        }
+    }
+}
+
 /// One of a Service's ports.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct ServicePort {

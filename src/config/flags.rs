@@ -89,7 +89,7 @@ pub(super) struct QuickOptions {
     #[arg(long, value_name = "NAME", value_parser = Zones::parse)]
     pub(super) zone: Vec<Zones>,
     /// The TTL of answers, 0 to 3600 [default: 5]
-    #[arg(long, value_name = "SECONDS", value_parser = ttl)]
+    #[arg(long, value_name = "SECONDS", value_parser = ttl, allow_negative_numbers = true)]
     pub(super) ttl: Option<u32>,
     /// What a selector-less Service with a cluster IP answers: auto, endpoints or cluster-ip
     /// [default: auto]
@@ -111,7 +111,7 @@ pub(super) struct QuickOptions {
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = Http::parse)]
     pub(super) metrics: Option<Http>,
     /// UDP threads, 1 to 1024 [default: the CPUs that it may use]
-    #[arg(long, value_name = "N", value_parser = workers)]
+    #[arg(long, value_name = "N", value_parser = workers, allow_negative_numbers = true)]
     pub(super) workers: Option<usize>,
     /// Keep the last known good state there [default: none]
     #[arg(long, value_name = "FILE")]
@@ -199,6 +199,10 @@ pub(super) struct Zones(pub(super) Vec<Name>);
 
 impl Zones {
     fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            // What an unset variable leaves behind, and never meant for the root.
+            return Err("the zone is empty; write '.' for the root".into());
+        }
         parse_zones(text).map(Self)
     }
 }

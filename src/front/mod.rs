@@ -49,6 +49,7 @@ impl Block {
                 payload: config.bufsize,
                 recursion: forward.is_some(),
                 upstream: forward.is_some(),
+                ede: config.kubernetes.as_ref().is_none_or(|kubernetes| kubernetes.ede),
             },
             errors: config.errors,
         }

@@ -19,9 +19,6 @@ use crate::serve::{Options, Server};
 /// An error is one of starting.
 pub fn serve(run: &Run) -> anyhow::Result<()> {
     let config = &run.config;
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -34,6 +31,10 @@ pub fn serve(run: &Run) -> anyhow::Result<()> {
     }
     let clusters = follow(loaded)?;
     let servers: Arc<[Server]> = servers(config, &clusters)?.into();
+    // Behind all that can fail, so that a start that fails says that alone.
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     runtime.block_on(stop(&mut signals, &servers, config.lameduck));
     tracing::info!("stopped");
     Ok(())

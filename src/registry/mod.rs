@@ -7,6 +7,7 @@
 mod ledger;
 mod model;
 mod publisher;
+mod restore;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -32,6 +33,7 @@ pub use publisher::{Clock, Publisher, SystemClock};
 #[derive(Debug)]
 pub struct Registry {
     spec: Arc<Spec>,
+    seed: u64,
     model: Model,
     pending: Mutex<Pending>,
     ledger: Mutex<Ledger>,
@@ -52,6 +54,7 @@ impl Registry {
         let view = Arc::new(ArcSwap::from_pointee(View::empty(Arc::clone(&spec), seed)));
         Arc::new(Self {
             spec,
+            seed,
             model: Model::default(),
             pending: Mutex::default(),
             ledger: Mutex::default(),
@@ -339,12 +342,16 @@ impl Registry {
         if !pod.live || self.spec.pods != Pods::Verified {
             return self.remove(Kind::Pod, key);
         }
-        let before = self.model.pods.insert(key.clone(), (pod.ips.clone(), mark));
+        // Each address is counted once, however often the pod names it.
+        let mut ips = pod.ips.clone();
+        ips.sort_unstable();
+        ips.dedup();
+        let before = self.model.pods.insert(key.clone(), (ips.clone(), mark));
         let before = before.map(|old| old.0).unwrap_or_default();
-        for ip in pod.ips.iter().filter(|ip| !before.contains(ip)) {
+        for ip in ips.iter().filter(|ip| !before.contains(ip)) {
             self.count_pod(&key.namespace, *ip, true);
         }
-        for ip in before.iter().filter(|ip| !pod.ips.contains(ip)) {
+        for ip in before.iter().filter(|ip| !ips.contains(ip)) {
             self.count_pod(&key.namespace, *ip, false);
         }
     }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use dashmap::DashMap;
 use smallvec::SmallVec;
@@ -75,6 +76,10 @@ pub(super) struct Pending {
     pub(super) not_served: KindSet,
     /// Endpoints that were let go and say something again.
     pub(super) missing: Vec<ObjectKey>,
+    /// Why what is known may be out of date.
+    pub(super) doubt: Option<Arc<str>>,
+    /// The serial of the state of an earlier run, as long as that is shown.
+    pub(super) restored: Option<u32>,
 }
 
 /// The lists of one kind.

@@ -10,7 +10,7 @@ use super::Registry;
 use super::model::Dirty;
 use crate::cluster::{Kind, ObjectKey};
 use crate::name::push_label;
-use crate::zone::{Delta, Inputs, Spec, View, compile};
+use crate::zone::{Delta, Inputs, Spec, State, View, compile};
 
 /// How long a burst of changes is gathered before the next view. A lone change does not wait: only
 /// what follows within this time of a view does.
@@ -46,12 +46,15 @@ pub struct Publisher<C = SystemClock> {
     registry: Arc<Registry>,
     clock: C,
     tidy: fn(),
+    /// What the registry's objects make, shown or not.
+    built: Arc<View>,
 }
 
 impl<C: Clock> Publisher<C> {
     /// The publisher of `registry`, of which there must be but one.
     pub fn new(registry: Arc<Registry>, clock: C) -> Self {
-        Self { registry, clock, tidy: || () }
+        let built = Arc::new(View::empty(Arc::clone(&registry.spec), registry.seed));
+        Self { registry, clock, tidy: || (), built }
     }
 
     /// Has `tidy` run after each view for which much was compiled, such as a first list: for an
@@ -85,33 +88,48 @@ impl<C: Clock> Publisher<C> {
 
     /// Puts the next view in place, and says whether there was reason for one.
     pub fn publish(&mut self) -> bool {
-        let current = self.registry.view.load_full();
         let (looked_at, next) = {
             let _alone = self.registry.gate.write().unwrap_or_else(PoisonError::into_inner);
-            self.next_view(&current)
+            self.next_view()
         };
-        let published = next.is_some();
+        let changed = next.is_some();
         if let Some(next) = next {
-            self.registry.view.store(Arc::new(next));
+            self.built = Arc::new(next);
         }
-        drop(current);
+        let published = changed && self.show();
         if looked_at > TIDY_AFTER {
             (self.tidy)();
         }
         published
     }
 
+    /// Shows what is built, unless a restored state is shown and not all lists are complete.
+    fn show(&mut self) -> bool {
+        if let Some(serial) = self.registry.restored() {
+            if !self.built.waiting().is_empty() {
+                return false;
+            }
+            let built = View::clone(&self.built).with_serial(serial.saturating_add(1));
+            self.built = Arc::new(built);
+            self.registry.restore_ends();
+        }
+        self.registry.view.store(Arc::clone(&self.built));
+        true
+    }
+
     /// How much was looked at, and the view that comes of it.
-    fn next_view(&self, current: &View) -> (usize, Option<View>) {
-        let (dirty, listed, slices_served) = {
+    fn next_view(&self) -> (usize, Option<View>) {
+        let spec = self.built.spec();
+        let mut state = State { waiting: spec.needed_kinds(), doubt: None };
+        let (dirty, slices_served) = {
             let mut pending = self.registry.pending();
-            (pending.take(), pending.listed, !pending.not_served.has(Kind::EndpointSlice))
+            pending.listed.iter().for_each(|kind| state.waiting.remove(kind));
+            state.doubt.clone_from(&pending.doubt);
+            (pending.take(), !pending.not_served.has(Kind::EndpointSlice))
         };
-        let mut waiting = current.spec().needed_kinds();
-        listed.iter().for_each(|kind| waiting.remove(kind));
         let dirty = self.with_members(dirty);
-        let deltas = dirty.chunks(PART).map(|part| self.delta(part, current.spec(), slices_served));
-        (dirty.len(), current.with(deltas, waiting, self.clock.unix_seconds()))
+        let deltas = dirty.chunks(PART).map(|part| self.delta(part, spec, slices_served));
+        (dirty.len(), self.built.with(deltas, state, self.clock.unix_seconds()))
     }
 
     /// Adds to dirty namespaces what is filed under them; all once.

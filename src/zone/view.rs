@@ -27,6 +27,17 @@ pub struct View {
     serial: u32,
     soa: [u8; SOA_LEN],
     waiting: KindSet,
+    doubt: Option<Arc<str>>,
+}
+
+/// What of a view is not records.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct State {
+    /// The kinds whose first full list is not complete.
+    pub waiting: KindSet,
+    /// Why the records may be out of date, in words for the asker: they are the last known good
+    /// state of an earlier run, or the API server has been out of touch for a while.
+    pub doubt: Option<Arc<str>>,
 }
 
 /// Octets of a forward zone's SOA record whose names end in pointers to the zone.
@@ -75,7 +86,7 @@ impl View {
         let forward = spec.zones.iter().find(|zone| !zone.is_reverse());
         let primary = forward.or(spec.zones.first()).map_or_else(Name::root, |z| z.name.clone());
         let soa = soa(spec.ttl, 0);
-        Self { spec, zones, primary, table: Table::new(seed), serial: 0, soa, waiting }
+        Self { spec, zones, primary, table: Table::new(seed), serial: 0, soa, waiting, doubt: None }
     }
 
     /// What the configuration says.
@@ -122,6 +133,26 @@ impl View {
         self.waiting
     }
 
+    /// Why the records may be out of date, if they may (RFC 8914, sections 4.4 and 4.20).
+    #[inline]
+    pub fn doubt(&self) -> Option<&str> {
+        self.doubt.as_deref()
+    }
+
+    /// The same records in another state, which no query's records tell apart.
+    #[must_use]
+    pub fn in_state(&self, state: State) -> Self {
+        Self { waiting: state.waiting, doubt: state.doubt, ..self.clone() }
+    }
+
+    /// The same view with a serial of at least this.
+    #[must_use]
+    pub fn with_serial(mut self, least: u32) -> Self {
+        self.serial = self.serial.max(least);
+        self.soa = soa(self.spec.ttl, self.serial);
+        self
+    }
+
     /// Names, addresses, namespaces and what each answers.
     #[inline]
     pub fn table(&self) -> &Table {
@@ -149,12 +180,13 @@ impl View {
     }
 
     /// The view in which the changes have been made, or none if no query could tell the difference.
+    /// The serial moves with the records and the names that wait, not with doubt about them.
     /// The changes come in parts, so that never all of a large change is held beside the views;
     /// nobody sees a part of them. `now` is Unix time in seconds, for the serial.
     pub fn with(
         &self,
         deltas: impl IntoIterator<Item = Delta>,
-        waiting: KindSet,
+        state: State,
         now: u32,
     ) -> Option<Self> {
         let mut table: Option<Table> = None;
@@ -165,8 +197,8 @@ impl View {
                 table = Some(before.with(&updates));
             }
         }
-        if table.is_none() && waiting == self.waiting {
-            return None;
+        if table.is_none() && state.waiting == self.waiting {
+            return (state.doubt != self.doubt).then(|| self.in_state(state));
         }
         let serial = self.serial.saturating_add(1).max(now);
         Some(Self {
@@ -176,7 +208,8 @@ impl View {
             table: table.unwrap_or_else(|| self.table.clone()),
             serial,
             soa: soa(self.spec.ttl, serial),
-            waiting,
+            waiting: state.waiting,
+            doubt: state.doubt,
         })
     }
 

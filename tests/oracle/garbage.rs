@@ -98,7 +98,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(2000))]
+    #![proptest_config(config(1000))]
 
     #[test]
     fn arbitrary_octets(message in vec(any::<u8>(), 0..120)) {

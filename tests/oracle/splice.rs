@@ -19,7 +19,7 @@ use crate::world::view;
 const OURS: &str = "out.shop.svc.cluster.local.";
 const TARGET: &str = "db.example.com.";
 
-const SETTINGS: Settings = Settings { payload: 1232, recursion: true, upstream: true };
+const SETTINGS: Settings = Settings { payload: 1232, recursion: true, upstream: true, ede: true };
 
 /// What became of an answer that was chased.
 struct Chased {
@@ -329,7 +329,7 @@ fn upstream() -> impl Strategy<Value = (RecordType, Vec<u8>)> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 2000,
+        cases: 1500,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

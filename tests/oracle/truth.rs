@@ -51,7 +51,7 @@ fn drawn() -> impl Strategy<Value = Drawn> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 160,
+        cases: 120,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

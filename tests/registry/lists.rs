@@ -195,7 +195,7 @@ const A: u16 = 1;
 /// Names, what their answers hang on, and what they are once that is there.
 const NAMES: [(&str, u16, KindSet, Rcode); 24] = [
     ("web.shop.svc.cluster.local", A, FRONT, NO),
-    ("_sql._tcp.web.shop.svc.cluster.local", 33, ENDPOINTS, NO),
+    ("_sql._tcp.web.shop.svc.cluster.local", 33, FRONT, NO),
     ("out.shop.svc.cluster.local", 5, FRONT, NO),
     ("out.shop.svc.cluster.local", A, FRONT, NO),
     ("db.shop.svc.cluster.local", A, ENDPOINTS, NO),

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fingerpost::cluster::{Change, Kind, Object, ObjectKey};
-use fingerpost::zone::{NamespaceFilter, Pods, Selectorless, Spec};
+use fingerpost::zone::{NamespaceFilter, Pods, Selectorless, Spec, View};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use crate::universe::{NAMESPACES, namespace, object};
-use crate::whole::{Contents, Hand};
+use crate::whole::{Contents, Hand, table};
 
 /// One step of a sequence.
 #[derive(Clone, Debug)]
@@ -101,8 +101,8 @@ impl Told {
     }
 }
 
-fn fresh(spec: &Arc<Spec>, objects: &Objects) -> Contents {
-    Hand::with(spec, objects.values().cloned()).contents()
+fn fresh(spec: &Arc<Spec>, objects: &Objects) -> Arc<View> {
+    Hand::with(spec, objects.values().cloned()).view()
 }
 
 fn config(cases: u32) -> ProptestConfig {
@@ -110,7 +110,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(800))]
+    #![proptest_config(config(2000))]
 
     #[test]
     fn every_sequence_ends_in_what_a_fresh_build_holds(
@@ -147,7 +147,7 @@ proptest! {
                     hand.registry.apply(batch.drain(..));
                     hand.publisher.publish();
                     if told.named.is_empty() && hand.view().waiting().is_empty() {
-                        prop_assert_eq!(hand.contents(), fresh(&spec, &told.objects));
+                        prop_assert_eq!(table(&hand.view()), table(&fresh(&spec, &told.objects)));
                     }
                     continue;
                 }
@@ -163,14 +163,14 @@ proptest! {
         hand.registry.apply(batch);
         hand.publisher.publish();
         prop_assert!(hand.view().waiting().is_empty());
-        prop_assert_eq!(hand.contents(), fresh(&spec, &told.objects));
+        prop_assert_eq!(hand.contents(), Contents::of(&fresh(&spec, &told.objects)));
         prop_assert!(!hand.publisher.publish(), "nothing is left to be published");
     }
 
 }
 
 proptest! {
-    #![proptest_config(config(120))]
+    #![proptest_config(config(100))]
 
     #[test]
     fn threads_end_in_what_a_fresh_build_holds(
@@ -207,6 +207,7 @@ proptest! {
             }
         });
         publisher.publish();
-        prop_assert_eq!(Contents::of(&registry.view().load()), fresh(&spec, &told.objects));
+        let fresh = fresh(&spec, &told.objects);
+        prop_assert_eq!(Contents::of(&registry.view().load()), Contents::of(&fresh));
     }
 }

@@ -27,11 +27,16 @@ pub(crate) struct Contents {
     lines: Vec<String>,
 }
 
+/// What a view holds, key by key.
+pub(crate) fn table(view: &View) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let entries = view.table().iter();
+    let table: BTreeMap<_, _> = entries.map(|(k, v)| (k.to_vec(), v.to_vec())).collect();
+    assert_eq!(table.len(), view.table().len(), "each key once, and all are counted");
+    table
+}
+
 impl Contents {
     pub(crate) fn of(view: &View) -> Self {
-        let entries = view.table().iter();
-        let table: BTreeMap<_, _> = entries.map(|(k, v)| (k.to_vec(), v.to_vec())).collect();
-        assert_eq!(table.len(), view.table().len(), "each key once, and all are counted");
         let mut lines = Vec::new();
         for zone in view.zones() {
             answer::walk(view, zone, |line| {
@@ -40,7 +45,7 @@ impl Contents {
                 }
             });
         }
-        Self { table, lines }
+        Self { table: table(view), lines }
     }
 
     pub(crate) fn has(&self, part: &str) -> bool {

@@ -1,0 +1,118 @@
+//! Extended DNS errors (RFC 8914): why an answer is what it is, for whoever asks with EDNS.
+
+use std::fmt::{self, Write};
+
+use super::cause::Cause;
+use super::query::Rcode;
+use crate::zone::View;
+
+/// The longest text, in octets: a sentence, and never the reason that records do not fit.
+const TEXT_MOST: usize = 120;
+/// The option's number.
+const OPTION: u16 = 15;
+
+/// Info codes (RFC 8914, section 4).
+mod code {
+    pub(super) const STALE_ANSWER: u16 = 3;
+    pub(super) const NOT_READY: u16 = 14;
+    pub(super) const STALE_NXDOMAIN: u16 = 19;
+}
+
+/// One extended error, on the stack.
+pub(super) struct ExtendedError {
+    code: u16,
+    text: [u8; TEXT_MOST],
+    len: usize,
+}
+
+impl ExtendedError {
+    /// What there is to say about an answer from this view.
+    pub(super) fn of(view: &View, rcode: Rcode, cause: Cause) -> Option<Self> {
+        let mut error = Self { code: code::NOT_READY, text: [0; TEXT_MOST], len: 0 };
+        let written = match (cause, view.doubt()) {
+            (Cause::Waiting(kinds), _) => {
+                let mut separator = "waiting for ";
+                kinds.iter().try_for_each(|kind| {
+                    let part = write!(error, "{separator}{}", kind.resource());
+                    separator = ", ";
+                    part
+                })
+            }
+            (_, Some(doubt)) => {
+                error.code = match rcode {
+                    Rcode::NxDomain => code::STALE_NXDOMAIN,
+                    _ => code::STALE_ANSWER,
+                };
+                error.write_str(doubt)
+            }
+            _ => return None,
+        };
+        // What does not fit is cut.
+        let _ = written;
+        Some(error)
+    }
+
+    /// The option's octets.
+    pub(super) fn option(&self, out: &mut [u8; 6 + TEXT_MOST]) -> usize {
+        let len = u16::try_from(2 + self.len).unwrap_or(2);
+        let head = [OPTION, len, self.code].map(u16::to_be_bytes);
+        let octets = head.as_flattened().iter().chain(self.text.iter().take(self.len));
+        out.iter_mut().zip(octets).map(|(room, octet)| *room = *octet).count()
+    }
+
+    /// Room for any option.
+    pub(super) const fn room() -> [u8; 6 + TEXT_MOST] {
+        [0; 6 + TEXT_MOST]
+    }
+}
+
+impl Write for ExtendedError {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.text.get_mut(self.len..).unwrap_or(&mut []);
+        let mut take = room.len().min(text.len());
+        while !text.is_char_boundary(take) {
+            take -= 1;
+        }
+        if let (Some(room), Some(text)) = (room.get_mut(..take), text.as_bytes().get(..take)) {
+            room.copy_from_slice(text);
+            self.len += take;
+        }
+        if take < text.len() { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cluster::{Kind, KindSet};
+    use crate::zone::{Spec, State};
+
+    fn told(view: &View, rcode: Rcode, cause: Cause) -> Option<(u16, String)> {
+        let error = ExtendedError::of(view, rcode, cause)?;
+        let mut room = ExtendedError::room();
+        let len = error.option(&mut room);
+        assert_eq!(room[..4], [0, 15, 0, u8::try_from(len - 4).unwrap()]);
+        let code = u16::from_be_bytes([room[4], room[5]]);
+        Some((code, String::from_utf8(room[6..len].to_vec()).unwrap()))
+    }
+
+    #[test]
+    fn codes_and_texts_are_those_of_the_schema() {
+        let view = View::empty(Arc::new(Spec::default()), 1);
+        let waiting = Cause::Waiting(KindSet::of(&[Kind::Service, Kind::EndpointSlice]));
+        assert_eq!(told(&view, Rcode::NoError, Cause::Plain), None);
+        assert_eq!(
+            told(&view, Rcode::ServFail, waiting),
+            Some((14, "waiting for services, endpointslices".into()))
+        );
+        let doubt = "API server out of touch since 2026-11-22T07:31:05Z";
+        let view = view.in_state(State { doubt: Some(doubt.into()), ..State::default() });
+        assert_eq!(told(&view, Rcode::NoError, Cause::Plain), Some((3, doubt.into())));
+        assert_eq!(told(&view, Rcode::NxDomain, Cause::NoService), Some((19, doubt.into())));
+        let long = "é".repeat(100);
+        let view = view.in_state(State { doubt: Some(long.as_str().into()), ..State::default() });
+        assert_eq!(told(&view, Rcode::NoError, Cause::Plain), Some((3, "é".repeat(60))));
+    }
+}

@@ -1,0 +1,16 @@
+//! The binary as people and scripts hold on to it: exit status, standard output, standard error,
+//! signals, and manifests that change while it runs.
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+mod check;
+#[cfg(test)]
+mod dump;
+#[cfg(test)]
+mod follow;
+#[cfg(test)]
+mod line;
+#[cfg(test)]
+mod run;
+#[cfg(test)]
+mod serve;
