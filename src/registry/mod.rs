@@ -13,10 +13,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dashmap::mapref::entry::Entry;
+use jiff::Timestamp;
 
 use crate::cluster::watch::Sink;
 use crate::cluster::{
@@ -481,5 +483,13 @@ impl Sink for Registry {
 
     fn missing(&self) -> Vec<ObjectKey> {
         self.take_missing()
+    }
+
+    fn out_of_touch(&self, since: Option<SystemTime>) {
+        let text = since.map(|since| match Timestamp::try_from(since) {
+            Ok(since) => format!("API server out of touch since {since:.0}"),
+            Err(_) => "API server out of touch".into(),
+        });
+        self.set_doubt(text.as_deref());
     }
 }

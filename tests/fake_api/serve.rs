@@ -46,6 +46,7 @@ async fn accept(listener: &tokio::net::TcpListener, inner: &Arc<Inner>) {
             let served = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), answer);
             tokio::select! {
+                biased;
                 _ = down => {}
                 _ = served => {}
             }
@@ -343,9 +344,11 @@ impl Watch {
     }
 
     fn bookmark(&self, ends: bool) -> Value {
+        // What is newer has not been told; what is older is a store that was set back.
+        let at = self.at.min(self.inner.store().revision());
         let annotations =
             if ends { json!({"k8s.io/initial-events-end": "true"}) } else { json!({}) };
-        json!({"metadata": {"resourceVersion": self.at.to_string(), "annotations": annotations}})
+        json!({"metadata": {"resourceVersion": at.to_string(), "annotations": annotations}})
     }
 
     /// What has happened since.

@@ -75,12 +75,18 @@ fn the_last_state_answers_while_the_server_is_away() {
     let report = bench.status.report();
     assert!(matches!(report.kinds[&Kind::Service].state, State::Retrying { .. }));
     assert!(report.kinds[&Kind::Service].listed);
+    let told = || bench.view().doubt().map(str::to_owned);
+    until("askers are told", || told().is_some());
+    let text = told().unwrap_or_default();
+    let time = text.strip_prefix("API server out of touch since 20");
+    assert!(time.is_some_and(|time| time.ends_with('Z') && time.len() == 18), "{text}");
     let heard = bench.status.last_contact().unwrap();
     asker.rounds(10);
     api.put(cluster("new", "10.0.0.7"));
     api.up(true);
     bench.comes("new", &is(&["10.0.0.7"]));
     until("in touch", || bench.status.out_of_touch().is_none());
+    until("askers are told", || told().is_none());
     assert!(bench.status.last_contact().unwrap() > heard);
     asker.all_right();
 }

@@ -360,10 +360,12 @@ impl Follower {
                 }
                 return Ok(());
             }
+            "BOOKMARK" if seen.is_before(&self.at) => return self.is_behind(&seen),
             "BOOKMARK" => {}
             other => return Err(Fault::Broken(format!("an event of type '{other}'"))),
         }
         if list.is_none() {
+            self.behind = None;
             self.at.advance(&identity.version);
             self.newest.advance(&identity.version);
         }
@@ -405,6 +407,16 @@ impl Follower {
         self.behind = None;
         self.newest = found.clone();
         Ok(())
+    }
+
+    /// A watch tells that the server itself is not where we are. It may have fallen behind; where
+    /// that lasts, its store was set back, and nothing would ever come from a version of the future.
+    fn is_behind(&mut self, seen: &Version) -> Result<(), Fault> {
+        let since = *self.behind.get_or_insert_with(Instant::now);
+        if since.elapsed() < self.timing.restored {
+            return Ok(());
+        }
+        Err(Fault::Gone(format!("the server is at {seen}, the watch at {}", self.at)))
     }
 
     /// How fresh the next list must be. A server that has fallen behind is asked in so many words

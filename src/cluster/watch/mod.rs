@@ -33,7 +33,7 @@ mod wire;
 use std::io;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
@@ -52,8 +52,9 @@ use wire::Wanted;
 pub use connect::{ConnectError, Server};
 pub use status::{KindReport, Report, State, Status};
 
-/// How often it is looked whether the source is out of touch, for the log.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often it is looked whether the source is out of touch, and how long after a panic all begins
+/// anew.
+const LOOK: Duration = Duration::from_millis(500);
 /// How long the thread's blocking work (a name being resolved) may hold up a stop.
 const STOP_DEADLINE: Duration = Duration::from_millis(500);
 
@@ -65,6 +66,9 @@ pub trait Sink: Send + Sync + 'static {
     /// The Endpoints that were told once, not kept, and have come to matter since; each is named
     /// once, and told again as soon as it has been fetched.
     fn missing(&self) -> Vec<ObjectKey>;
+
+    /// The source is out of touch since then, or in touch again.
+    fn out_of_touch(&self, since: Option<SystemTime>);
 }
 
 /// What is watched, and how.
@@ -192,7 +196,7 @@ struct Source {
 impl Source {
     async fn run(self) {
         tokio::select! {
-            () = look(&self.shared.http.status) => {}
+            () = look(&self.shared) => {}
             () = async {
                 loop {
                     self.follow().await;
@@ -304,20 +308,25 @@ async fn until_served(shared: &Shared, every: Duration) {
     }
 }
 
-/// Logs when the source gets out of touch, and back.
-async fn look(status: &Status) {
+/// Says when the source gets out of touch, and back.
+async fn look(shared: &Shared) {
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut out = false;
+    let mut told = None;
     loop {
         ticks.tick().await;
-        let now = status.out_of_touch().is_some();
-        if now && !out {
-            tracing::warn!("the API server is out of touch; the last state goes on answering");
+        let since = shared.http.status.out_of_touch();
+        if since == told {
+            continue;
         }
-        if out && !now {
-            tracing::info!("the API server is in touch again");
+        match (told, since) {
+            (None, _) => {
+                tracing::warn!("the API server is out of touch; the last state goes on answering");
+            }
+            (_, None) => tracing::info!("the API server is in touch again"),
+            _ => {}
         }
-        out = now;
+        shared.sink.out_of_touch(since);
+        told = since;
     }
 }
