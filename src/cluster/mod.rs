@@ -8,6 +8,8 @@ mod address;
 pub mod manifest;
 mod object;
 mod selector;
+pub mod watch;
+mod words;
 
 pub use address::{AddressError, canonical_label, parse_address};
 pub use object::{

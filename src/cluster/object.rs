@@ -390,4 +390,8 @@ pub enum Change {
     Remove(Kind, ObjectKey),
     /// The list of this kind is complete.
     ListEnds(Kind),
+    /// The source has no objects of this kind and says so for good: it counts as listed, and where
+    /// it is EndpointSlices, Endpoints count for every Service. A later list takes this back when
+    /// it ends.
+    NotServed(Kind),
 }

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::config::{Cidr, Forward, Kubernetes, Listen, LogFormat, LogLevel, ServerBlock, Source};
+use crate::config::{
+    ApiServer, Cidr, Forward, Kubernetes, Listen, LogFormat, LogLevel, ServerBlock, Source,
+};
 use crate::zone::{Fallthrough, Pods, Selectorless, Spec, Zone};
 
 fn run(line: &str) -> Result<Command, Exit> {
@@ -122,18 +124,6 @@ const FAULTS: &[(&str, &str)] = &[
         "serve --manifests x --upstream tls://9.9.9.9",
         "--upstream tls://9.9.9.9: upstreams over tls:// are not built yet; write ADDR or \
              ADDR:PORT",
-    ),
-    (
-        "serve",
-        "an API server as the source of objects is not built yet; name manifests with --manifests PATH",
-    ),
-    (
-        "serve --kubeconfig k",
-        "--kubeconfig: an API server as the source of objects is not built yet; name manifests with --manifests PATH",
-    ),
-    (
-        "dump --context c",
-        "--context: an API server as the source of objects is not built yet; name manifests with --manifests PATH",
     ),
     (
         "serve --manifests x --kubeconfig k",
@@ -325,14 +315,10 @@ fn a_corefile_by_either_command_line() {
              'fingerpost check -c {file}' lists them)"
         )
     );
-    std::fs::write(&path, ". {\n kubernetes cluster.local\n}\n").unwrap();
-    assert_eq!(
-        fault(&format!("serve -c {file}")),
-        format!(
-            "{file}:2:2: an API server as the source of objects is not built yet; add 'manifests \
-             PATH' to the 'kubernetes' block"
-        )
-    );
+    std::fs::write(&path, ". {\n kubernetes cluster.local {\n  kubeconfig k c\n }\n}\n").unwrap();
+    let server =
+        ApiServer { kubeconfig: Some("k".into()), context: Some("c".into()), ..Default::default() };
+    assert_eq!(source(&format!("serve -c {file}")), Source::Cluster(server));
     std::fs::write(&path, ".\nkubernetes a {\n manifests m\n snapshot /s\n}\n").unwrap();
     assert_eq!(
         fault(&format!("serve -c {file}")),
@@ -341,4 +327,17 @@ fn a_corefile_by_either_command_line() {
              /s'"
         )
     );
+}
+
+fn source(line: &str) -> Source {
+    config(line).servers.remove(0).kubernetes.unwrap().source
+}
+
+#[test]
+fn without_manifests_objects_come_from_an_api_server() {
+    assert_eq!(source("serve"), Source::Cluster(ApiServer::default()));
+    let server = ApiServer { kubeconfig: Some("k".into()), ..Default::default() };
+    assert_eq!(source("serve --kubeconfig k"), Source::Cluster(server));
+    let server = ApiServer { context: Some("c".into()), ..Default::default() };
+    assert_eq!(source("serve --context c"), Source::Cluster(server));
 }

@@ -5,50 +5,35 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle, sleep};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::cluster::manifest::{Fault, Grade, Manifests, Report, follow};
-use crate::config::{Kubernetes, Source};
+use crate::cluster::watch::{Options, Server, Sink, State, Status, Timing, Watching, start};
+use crate::cluster::{Kind, KindSet};
+use crate::config::{ApiServer, Kubernetes, Source};
 use crate::registry::{Publisher, Registry, SystemClock};
 use crate::serve;
-use crate::zone::{Spec, View};
+use crate::zone::{NamespaceFilter, Spec, View};
+
+/// How long a start waits for an API server's first lists where nothing is said; CoreDNS waits as
+/// long.
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often it is looked whether they are complete.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A registry and the threads that keep it current. Dropping it ends them.
 pub(super) struct Cluster {
     registry: Arc<Registry>,
+    /// Dropped before the threads are told to end, so that nothing comes after its publisher.
+    watching: Option<Watching>,
     /// Dropped to tell the threads to end.
     stop: Option<Sender<()>>,
     threads: Vec<JoinHandle<()>>,
-}
-
-impl Loading {
-    /// Reads the source once and publishes the first view.
-    pub(super) fn read(kubernetes: &Kubernetes, spec: Spec) -> anyhow::Result<Self> {
-        let Source::Manifests(paths) = &kubernetes.source else {
-            bail!("an API server as source is not built yet; name files with --manifests");
-        };
-        let mut manifests = Manifests::new(paths.clone());
-        let registry = Registry::new(Arc::new(spec), RandomState::new().hash_one(0));
-        let mut report = Ok(Report::default());
-        registry.batch(|sink| report = manifests.load_into(sink));
-        let report = report?;
-        tell(&report.faults, &report.whole);
-        let mut publisher =
-            Publisher::new(Arc::clone(&registry), SystemClock).with_tidy(serve::give_back_memory);
-        publisher.publish();
-        let view = registry.view().load_full();
-        tracing::info!(
-            services = view.services().len(),
-            addresses = view.addresses().len(),
-            choices = %Choices(&view),
-            "manifests are read"
-        );
-        Ok(Self { registry, publisher, manifests })
-    }
 }
 
 impl Cluster {
@@ -56,29 +41,159 @@ impl Cluster {
     pub(super) fn view(&self) -> Arc<ArcSwap<View>> {
         self.registry.view()
     }
+
+    /// Logs what there is to answer from.
+    pub(super) fn tell(&self) {
+        let view = self.registry.view().load_full();
+        tracing::info!(
+            services = view.services().len(),
+            addresses = view.addresses().len(),
+            selectorless = %Choices(&view),
+            "answering"
+        );
+    }
 }
 
-/// A source that has been read and is not followed yet.
-pub(super) struct Loading {
-    registry: Arc<Registry>,
-    publisher: Publisher,
-    manifests: Manifests,
+/// A source that has been read, or is about to be.
+pub(super) enum Loading {
+    /// Manifests that have been read and are not followed yet.
+    Manifests { registry: Arc<Registry>, publisher: Publisher, manifests: Manifests },
+    /// An API server, which is watched already.
+    Server { cluster: Cluster, until: Instant },
 }
 
 impl Loading {
+    /// Reads manifests once and publishes the first view; begins to watch an API server.
+    pub(super) fn read(kubernetes: &Kubernetes, spec: Spec) -> anyhow::Result<Self> {
+        let seed = RandomState::new().hash_one(0);
+        let paths = match &kubernetes.source {
+            Source::Manifests(paths) => paths.clone(),
+            Source::Cluster(server) => {
+                let began = watch(server, spec, seed);
+                return match &kubernetes.place {
+                    Some(place) => began.with_context(|| place.clone()),
+                    None => began,
+                };
+            }
+        };
+        let mut manifests = Manifests::new(paths);
+        let registry = Registry::new(Arc::new(spec), seed);
+        let mut report = Ok(Report::default());
+        registry.batch(|sink| report = manifests.load_into(sink));
+        let report = report?;
+        tell(&report.faults, &report.whole);
+        let mut publisher = publisher(&registry);
+        publisher.publish();
+        Ok(Self::Manifests { registry, publisher, manifests })
+    }
+
+    /// Waits for an API server's first lists of these kinds, but no longer than the configuration
+    /// says. Gives back what is still missing, with the reason; nothing if all is there.
+    pub(super) fn wait(&self, kinds: KindSet) -> Option<String> {
+        let Self::Server { cluster, until } = self else { return None };
+        let view = cluster.registry.view();
+        loop {
+            let waiting = view.load().waiting().and(kinds);
+            if waiting.is_empty() {
+                return None;
+            }
+            let status = cluster.watching.as_ref().map(Watching::status);
+            // What nobody may list will not come by waiting.
+            let hopeless = |kind| status.as_ref().is_some_and(|status| is_forbidden(status, kind));
+            if Instant::now() >= *until || waiting.iter().all(hopeless) {
+                return Some(missing(waiting, status.as_deref()));
+            }
+            sleep(LOOK);
+        }
+    }
+
     /// The first view.
     pub(super) fn view(&self) -> Arc<View> {
-        self.registry.view().load_full()
+        match self {
+            Self::Manifests { registry, .. } => registry.view().load_full(),
+            Self::Server { cluster, .. } => cluster.registry.view().load_full(),
+        }
     }
 
     /// Follows the source from now on.
     pub(super) fn follow(self) -> anyhow::Result<Cluster> {
-        let Self { registry, publisher, manifests } = self;
+        let (registry, publisher, manifests) = match self {
+            Self::Manifests { registry, publisher, manifests } => (registry, publisher, manifests),
+            Self::Server { cluster, .. } => return Ok(cluster),
+        };
         let (stop, stopped) = bounded(0);
         let threads = threads(&registry, publisher, manifests, &stopped)
             .context("cannot start the threads that follow the manifests")?;
-        Ok(Cluster { registry, stop: Some(stop), threads })
+        Ok(Cluster { registry, watching: None, stop: Some(stop), threads })
     }
+}
+
+fn publisher(registry: &Arc<Registry>) -> Publisher {
+    Publisher::new(Arc::clone(registry), SystemClock).with_tidy(serve::give_back_memory)
+}
+
+fn watch(server: &ApiServer, spec: Spec, seed: u64) -> anyhow::Result<Loading> {
+    let until = Instant::now() + server.startup_timeout.unwrap_or(STARTUP_TIMEOUT);
+    let options = Options {
+        needed: spec.needed_kinds(),
+        labels: spec.labels.clone(),
+        namespace_labels: match &spec.namespaces {
+            NamespaceFilter::Selected(selector) => Some(selector.clone()),
+            NamespaceFilter::All | NamespaceFilter::Named(_) => None,
+        },
+        headless_endpoints_only: spec.headless_endpoints_only,
+        timing: Timing::default(),
+    };
+    let registry = Registry::new(Arc::new(spec), seed);
+    registry.let_endpoints_go();
+    let tls = server.tls.clone();
+    let server = Server {
+        kubeconfig: server.kubeconfig.clone(),
+        context: server.context.clone(),
+        endpoint: server.endpoint.clone(),
+        tls: tls.map(|tls| (tls.certificate, tls.key, tls.authority)),
+    };
+    let sink: Arc<dyn Sink> = Arc::<Registry>::clone(&registry);
+    let watching = start(&server, options, sink)?;
+    let (stop, stopped) = bounded(0);
+    let publisher = publisher(&registry);
+    let publish = Builder::new()
+        .name("publisher".into())
+        .spawn(move || publisher.run(&stopped))
+        .context("cannot start the thread that publishes views")?;
+    let threads = vec![publish];
+    let cluster = Cluster { registry, watching: Some(watching), stop: Some(stop), threads };
+    Ok(Loading::Server { cluster, until })
+}
+
+fn is_forbidden(status: &Status, kind: Kind) -> bool {
+    let report = status.report();
+    let found = report.kinds.get(&kind);
+    found.is_some_and(|found| matches!(found.state, State::Forbidden { .. }))
+}
+
+/// Which kinds are not complete, and why.
+fn missing(waiting: KindSet, status: Option<&Status>) -> String {
+    let report = status.map(Status::report);
+    let one = |kind: Kind| {
+        let found = report.as_ref().and_then(|report| report.kinds.get(&kind));
+        match found.map(|found| &found.state) {
+            Some(State::Forbidden { error, .. } | State::Retrying { error, .. }) => {
+                (kind.resource(), error.to_string())
+            }
+            _ => (kind.resource(), "the list is not complete".into()),
+        }
+    };
+    // A server that is away is the same trouble for every kind, and said once.
+    let mut told: Vec<(Vec<&str>, String)> = Vec::new();
+    for (kind, error) in waiting.iter().map(one) {
+        match told.iter_mut().find(|(_, known)| *known == error) {
+            Some((kinds, _)) => kinds.push(kind),
+            None => told.push((vec![kind], error)),
+        }
+    }
+    let lines = told.iter().map(|(kinds, error)| format!("{}: {error}", kinds.join(", ")));
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 fn threads(
@@ -100,10 +215,11 @@ fn threads(
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        drop(self.watching.take());
         drop(self.stop.take());
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                tracing::error!("a thread of the manifest source has panicked");
+                tracing::error!("a thread of the source has panicked");
             }
         }
     }

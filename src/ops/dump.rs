@@ -2,14 +2,23 @@
 
 use std::io::{BufWriter, Write};
 
+use anyhow::bail;
+
 use super::run::load;
 use crate::answer::walk;
+use crate::cluster::{Kind, KindSet};
 use crate::config::Run;
 
 /// Writes the zones of the configuration to `out`, a record a line.
 pub fn dump(run: &Run, out: impl Write) -> anyhow::Result<()> {
+    // Pod names are not written.
+    let mut kinds = KindSet::ALL;
+    kinds.remove(Kind::Pod);
     let mut out = BufWriter::new(out);
     for loading in load(&run.config)?.values() {
+        if let Some(missing) = loading.wait(kinds) {
+            bail!("the zone is not complete: {missing}");
+        }
         let view = loading.view();
         let mut written = Ok(());
         // In the order of the configuration, not of the longest match.

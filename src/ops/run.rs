@@ -10,6 +10,7 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::cluster::{Cluster, Loading};
+use crate::cluster::KindSet;
 use crate::config::{Config, Listen, Run, ServerBlock};
 use crate::front::{Block, Front, local_addresses};
 use crate::serve::{Options, Server};
@@ -24,8 +25,13 @@ pub fn serve(run: &Run) -> anyhow::Result<()> {
         .context("cannot start the runtime that waits for signals")?;
     // Before the sockets open, so that no signal ends the process with queries unanswered.
     let mut signals = runtime.block_on(async { Signals::new() })?;
-    let clusters = follow(load(config)?)?;
+    let loaded = load(config)?;
+    for missing in loaded.values().filter_map(|loading| loading.wait(KindSet::ALL)) {
+        tracing::warn!("serving before the first lists are complete; names wait for {missing}");
+    }
+    let clusters = follow(loaded)?;
     let servers: Arc<[Server]> = servers(config, &clusters)?.into();
+    clusters.values().for_each(Cluster::tell);
     // Behind all that can fail, so that a start that fails says that alone.
     for warning in &config.warnings {
         tracing::warn!("{warning}");

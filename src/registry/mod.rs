@@ -11,12 +11,16 @@ mod restore;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dashmap::mapref::entry::Entry;
+use jiff::Timestamp;
 
+use crate::cluster::watch::Sink;
 use crate::cluster::{
     Change, EndpointSlice, Endpoints, Kind, Meta, Object, ObjectKey, Pod, Service,
 };
@@ -38,6 +42,8 @@ pub struct Registry {
     /// Held shared while a batch is applied, and alone while a view is built, so that a view holds
     /// a batch whole or not at all.
     gate: RwLock<()>,
+    /// Endpoints that say nothing need not be kept, since the source can be asked for them again.
+    lets_go: AtomicBool,
     wake: Sender<()>,
     woken: Receiver<()>,
     view: Arc<ArcSwap<View>>,
@@ -55,6 +61,7 @@ impl Registry {
             pending: Mutex::default(),
             ledger: Mutex::default(),
             gate: RwLock::new(()),
+            lets_go: AtomicBool::new(false),
             wake,
             woken,
             view,
@@ -64,6 +71,17 @@ impl Registry {
     /// Where the newest view always stands.
     pub fn view(&self) -> Arc<ArcSwap<View>> {
         Arc::clone(&self.view)
+    }
+
+    /// From now on, Endpoints of Services with a selector are not kept while slices are served. The
+    /// source has to tell those again that [`Self::take_missing`] names.
+    pub fn let_endpoints_go(&self) {
+        self.lets_go.store(true, Ordering::Relaxed);
+    }
+
+    /// The Endpoints that were not kept and have come to matter; each is named once.
+    pub fn take_missing(&self) -> Vec<ObjectKey> {
+        std::mem::take(&mut self.pending().missing)
     }
 
     /// How many objects have each oddity.
@@ -105,7 +123,56 @@ impl Registry {
                 self.put(object, mark);
             }
             Change::Remove(kind, key) => self.remove(kind, &key),
-            Change::ListEnds(kind) => self.list_ends(kind),
+            Change::ListEnds(kind) => {
+                if self.pending().not_served.has(kind) {
+                    self.is_served(kind, true);
+                }
+                self.list_ends(kind);
+            }
+            Change::NotServed(kind) => {
+                self.apply_one(Change::ListBegins(kind));
+                if !self.pending().not_served.has(kind) {
+                    self.is_served(kind, false);
+                }
+                self.list_ends(kind);
+            }
+        }
+    }
+
+    /// Notes whether the source has this kind, and what hangs on that. To be called within a list.
+    fn is_served(&self, kind: Kind, served: bool) {
+        {
+            let mut pending = self.pending();
+            if served {
+                pending.not_served.remove(kind);
+            } else {
+                pending.not_served.insert(kind);
+            }
+        }
+        if kind != Kind::EndpointSlice {
+            return;
+        }
+        // Endpoints count for other Services than before.
+        let keys: Vec<ObjectKey> =
+            self.model.services.iter().map(|joint| joint.key().clone()).collect();
+        for key in keys {
+            self.joint(&key, |joint| self.settle(&key, joint));
+            self.dirty(kind, Dirty::Service(key));
+        }
+    }
+
+    /// Lets the Endpoints of a Service go if they say nothing, or asks for them if they do again.
+    fn settle(&self, key: &ObjectKey, joint: &mut model::Joint) {
+        let Some((service, _)) = &joint.service else { return };
+        let needless = service.has_selector
+            && self.lets_go.load(Ordering::Relaxed)
+            && !self.pending().not_served.has(Kind::EndpointSlice);
+        if needless {
+            if let Some((_, mark)) = joint.endpoints.take() {
+                joint.let_go = Some(mark);
+            }
+        } else if joint.let_go.take().is_some() {
+            self.pending().missing.push(key.clone());
         }
     }
 
@@ -133,7 +200,9 @@ impl Registry {
         };
         match kind {
             Kind::Service => joints(|joint| joint.service.as_ref().map(|found| found.1)),
-            Kind::Endpoints => joints(|joint| joint.endpoints.as_ref().map(|found| found.1)),
+            Kind::Endpoints => {
+                joints(|joint| joint.endpoints.as_ref().map(|found| found.1).or(joint.let_go))
+            }
             Kind::EndpointSlice => {
                 let old = self.model.slices.iter().filter(|slice| slice.1 != mark);
                 old.map(|slice| slice.key().clone()).collect()
@@ -198,6 +267,7 @@ impl Registry {
         let changed = self.joint(&key, |joint| {
             let changed = joint.service.as_ref().is_none_or(|(old, _)| *old != service);
             joint.service = Some((service, mark));
+            self.settle(&key, joint);
             changed
         });
         if changed {
@@ -251,6 +321,8 @@ impl Registry {
         let changed = self.joint(&key, |joint| {
             let changed = joint.endpoints.as_ref().is_none_or(|(old, _)| *old != endpoints);
             joint.endpoints = Some((endpoints, mark));
+            joint.let_go = None;
+            self.settle(&key, joint);
             changed
         });
         if changed {
@@ -323,7 +395,11 @@ impl Registry {
                 }
             }
             Kind::Endpoints => {
-                if self.joint(key, |joint| joint.endpoints.take().is_some()) {
+                let taken = |joint: &mut model::Joint| {
+                    joint.let_go = None;
+                    joint.endpoints.take().is_some()
+                };
+                if self.joint(key, taken) {
                     self.dirty(kind, Dirty::Service(key.clone()));
                 }
             }
@@ -397,5 +473,23 @@ impl Registry {
 
     fn pending(&self) -> std::sync::MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink for Registry {
+    fn apply(&self, changes: Vec<Change>) {
+        Self::apply(self, changes);
+    }
+
+    fn missing(&self) -> Vec<ObjectKey> {
+        self.take_missing()
+    }
+
+    fn out_of_touch(&self, since: Option<SystemTime>) {
+        let text = since.map(|since| match Timestamp::try_from(since) {
+            Ok(since) => format!("API server out of touch since {since:.0}"),
+            Err(_) => "API server out of touch".into(),
+        });
+        self.set_doubt(text.as_deref());
     }
 }

@@ -36,11 +36,16 @@ pub(super) struct Joint {
     /// Sorted by name, so that their order of arrival leaves no trace.
     pub(super) slices: Vec<EndpointSlice>,
     pub(super) endpoints: Option<(Endpoints, Mark)>,
+    /// There is an Endpoints object, but it says nothing as things stand and was not kept.
+    pub(super) let_go: Option<Mark>,
 }
 
 impl Joint {
     pub(super) fn is_empty(&self) -> bool {
-        self.service.is_none() && self.slices.is_empty() && self.endpoints.is_none()
+        self.service.is_none()
+            && self.slices.is_empty()
+            && self.endpoints.is_none()
+            && self.let_go.is_none()
     }
 }
 
@@ -67,6 +72,10 @@ pub(super) struct Pending {
     pub(super) dirty: HashSet<Dirty>,
     pub(super) lists: BTreeMap<Kind, List>,
     pub(super) listed: KindSet,
+    /// The kinds that the source does not have.
+    pub(super) not_served: KindSet,
+    /// Endpoints that were let go and say something again.
+    pub(super) missing: Vec<ObjectKey>,
     /// Why what is known may be out of date.
     pub(super) doubt: Option<Arc<str>>,
     /// The serial of the state of an earlier run, as long as that is shown.

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, select};
 
 use super::Registry;
 use super::model::Dirty;
-use crate::cluster::ObjectKey;
+use crate::cluster::{Kind, ObjectKey};
 use crate::name::push_label;
 use crate::zone::{Delta, Inputs, Spec, State, View, compile};
 
@@ -121,14 +121,14 @@ impl<C: Clock> Publisher<C> {
     fn next_view(&self) -> (usize, Option<View>) {
         let spec = self.built.spec();
         let mut state = State { waiting: spec.needed_kinds(), doubt: None };
-        let dirty = {
+        let (dirty, slices_served) = {
             let mut pending = self.registry.pending();
             pending.listed.iter().for_each(|kind| state.waiting.remove(kind));
             state.doubt.clone_from(&pending.doubt);
-            pending.take()
+            (pending.take(), !pending.not_served.has(Kind::EndpointSlice))
         };
         let dirty = self.with_members(dirty);
-        let deltas = dirty.chunks(PART).map(|part| self.delta(part, spec));
+        let deltas = dirty.chunks(PART).map(|part| self.delta(part, spec, slices_served));
         (dirty.len(), self.built.with(deltas, state, self.clock.unix_seconds()))
     }
 
@@ -150,11 +150,11 @@ impl<C: Clock> Publisher<C> {
         all
     }
 
-    fn delta(&self, part: &[Dirty], spec: &Spec) -> Delta {
+    fn delta(&self, part: &[Dirty], spec: &Spec, slices_served: bool) -> Delta {
         let mut delta = Delta::default();
         for what in part {
             match what {
-                Dirty::Service(key) => self.service(key, spec, &mut delta),
+                Dirty::Service(key) => self.service(key, spec, slices_served, &mut delta),
                 Dirty::Namespace(name) => {
                     let mut label = Vec::new();
                     if push_label(&mut label, name).is_ok() {
@@ -179,7 +179,7 @@ impl<C: Clock> Publisher<C> {
         state.is_some_and(|state| state.exposed.is_some())
     }
 
-    fn service(&self, key: &ObjectKey, spec: &Spec, delta: &mut Delta) {
+    fn service(&self, key: &ObjectKey, spec: &Spec, slices_served: bool, delta: &mut Delta) {
         let mut wire = Vec::new();
         let named = push_label(&mut wire, &key.name).and(push_label(&mut wire, &key.namespace));
         if named.is_err() {
@@ -194,7 +194,7 @@ impl<C: Clock> Publisher<C> {
                 service,
                 slices: &joint.slices,
                 endpoints: joint.endpoints.as_ref().map(|found| &found.0),
-                slices_served: true,
+                slices_served,
             };
             let compiled = compile(&inputs, spec);
             self.registry.ledger().drops(key, compiled.dropped);

@@ -1,5 +1,5 @@
-//! A [`Desk`] as a request handler that any hickory server can mount: for DoT, DoH and DoQ, or to
-//! stand beside other handlers.
+//! A [`Desk`] as a request handler that any hickory server can mount: for encrypted transports, or
+//! to stand beside other handlers.
 //!
 //! Runs on whatever runtime that server has. The answer is the one that every other socket gets;
 //! hickory takes it apart and writes it anew, so this is not the way of the fast path.

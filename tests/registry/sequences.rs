@@ -93,6 +93,10 @@ impl Told {
                     self.objects.retain(|(of, key), _| of != kind || named.contains(key));
                 }
             }
+            Change::NotServed(kind) => {
+                self.named.remove(kind);
+                self.objects.retain(|(of, _), _| of != kind);
+            }
         }
     }
 }

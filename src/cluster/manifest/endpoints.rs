@@ -4,23 +4,14 @@ use std::net::IpAddr;
 
 use smallvec::{SmallVec, smallvec};
 
+use crate::cluster::words::{LEADER, MANAGED_BY, SERVICE_NAME, SKIP_MIRROR, managed_by};
 use crate::cluster::{
-    AddressFamily, Endpoint, EndpointPort, EndpointSlice, Endpoints, ManagedBy, Meta,
-    SliceAddresses, Subset,
+    AddressFamily, Endpoint, EndpointPort, EndpointSlice, Endpoints, Meta, SliceAddresses, Subset,
 };
 
 use super::decode::{Decoder, Fields, Path};
 use super::fault::Shown;
 use super::node::Node;
-
-/// The label that names a slice's Service.
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
-/// The label that names a slice's writer.
-const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
-/// The label that keeps an Endpoints object from being mirrored.
-const SKIP_MIRROR: &str = "endpointslice.kubernetes.io/skip-mirror";
-/// The annotation of an Endpoints object that serves leader election only.
-const LEADER: &str = "control-plane.alpha.kubernetes.io/leader";
 
 fn label<'m>(meta: &'m Meta, name: &str) -> Option<&'m str> {
     meta.labels.iter().find(|(label, _)| &**label == name).map(|(_, value)| &**value)
@@ -41,11 +32,7 @@ pub(super) fn slice(
     };
     let meta = meta?;
     let service = label(&meta, SERVICE_NAME).filter(|name| !name.is_empty()).map(Into::into);
-    let managed_by = match label(&meta, MANAGED_BY) {
-        Some("endpointslice-controller.k8s.io") => ManagedBy::Controller,
-        Some("endpointslicemirroring-controller.k8s.io") => ManagedBy::Mirroring,
-        _ => ManagedBy::Other,
-    };
+    let managed_by = managed_by(label(&meta, MANAGED_BY));
     Some(EndpointSlice { meta, service, managed_by, address_type: address_type?, endpoints, ports })
 }
 

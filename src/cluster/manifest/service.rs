@@ -2,14 +2,12 @@
 
 use smallvec::SmallVec;
 
+use crate::cluster::words::SELECTORLESS;
 use crate::cluster::{AddressFamily, ClusterIps, Meta, Pod, Service, ServicePort};
 
 use super::decode::{Decoder, Fields, Path};
 use super::fault::Shown;
 use super::node::{Node, Value};
-
-/// The annotation that overrides the setting `selectorless` for one Service.
-const SELECTORLESS: &str = "fingerpost.dev/selectorless";
 
 /// Reads a Service.
 pub(super) fn read(
