@@ -8,6 +8,7 @@ mod address;
 pub mod manifest;
 mod object;
 mod selector;
+pub mod snapshot;
 
 pub use address::{AddressError, canonical_label, parse_address};
 pub use object::{
