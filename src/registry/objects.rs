@@ -1,14 +1,18 @@
 //! The objects themselves, out of the registry and back: what the last known good state is made of.
 
+use std::hash::Hash;
 use std::sync::PoisonError;
+
+use dashmap::DashMap;
 
 use super::{Registry, model};
 use crate::cluster::snapshot::Stored;
 use crate::cluster::{Kind, KindSet, Object};
 
 impl Registry {
-    /// Hands over every object that counts, in the order of their names, and says which kinds are
-    /// among them: those that have been listed.
+    /// Hands over every object that counts, and says which kinds are among them: those that have
+    /// been listed. They come in the order of their names; what is new since the call began may
+    /// come last.
     ///
     /// `None`, and nothing handed over, while that would be no state that was ever good: before the
     /// first lists of all that is needed (but pods, which one may be forbidden to list), and while
@@ -17,51 +21,20 @@ impl Registry {
     /// Nothing is applied or published meanwhile, so that no batch is half there: `visit` must be
     /// quick and must not wait for anything.
     pub fn objects(&self, visit: &mut dyn FnMut(Stored<'_>)) -> Option<KindSet> {
+        self.steady()?;
+        // Gathered and sorted while others go on: that is half the work.
+        let namespaces = sorted_keys(&self.model.namespaces);
+        let services = sorted_keys(&self.model.services);
+        let pods = sorted_keys(&self.model.pods);
         let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let kinds = {
-            let pending = self.pending();
-            let listed = pending.listed;
-            let is_amid = |(kind, list): (&Kind, &model::List)| {
-                listed.has(*kind) && list.under_way && !list.held.is_empty()
-            };
-            if pending.lists.iter().any(is_amid) {
-                return None;
+        let kinds = self.steady()?;
+        walk(&self.model.namespaces, &namespaces, |name, state| {
+            if state.exposed.is_some() && kinds.has(Kind::Namespace) {
+                visit(Stored::Namespace(name));
             }
-            listed
-        };
-        let mut needed = self.spec.needed_kinds();
-        needed.remove(Kind::Pod);
-        if needed.and(kinds) != needed {
-            return None;
-        }
-        if kinds.has(Kind::Namespace) {
-            self.visit_namespaces(visit);
-        }
-        self.visit_joints(kinds, visit);
-        if kinds.has(Kind::Pod) {
-            self.visit_pods(visit);
-        }
-        Some(kinds)
-    }
-
-    fn visit_namespaces(&self, visit: &mut dyn FnMut(Stored<'_>)) {
-        let all = self.model.namespaces.iter();
-        let exposed = all.filter(|state| state.exposed.is_some());
-        let mut names: Vec<_> = exposed.map(|state| state.key().clone()).collect();
-        names.sort_unstable();
-        for name in &names {
-            visit(Stored::Namespace(name));
-        }
-    }
-
-    /// Services, each with its endpoints. A slice that belongs to no Service is not kept here.
-    fn visit_joints(&self, kinds: KindSet, visit: &mut dyn FnMut(Stored<'_>)) {
-        let mut keys: Vec<_> =
-            self.model.services.iter().map(|joint| joint.key().clone()).collect();
-        keys.sort_unstable();
-        for key in &keys {
-            let Some(joint) = self.model.services.get(key) else { continue };
-            let model::Joint { service, slices, endpoints } = &*joint;
+        });
+        // A slice that belongs to no Service is not kept here, and means nothing to DNS.
+        walk(&self.model.services, &services, |_, model::Joint { service, slices, endpoints }| {
             if let Some((service, _)) = service.as_ref().filter(|_| kinds.has(Kind::Service)) {
                 visit(Stored::Service(service));
             }
@@ -72,17 +45,25 @@ impl Registry {
             {
                 visit(Stored::Endpoints(endpoints));
             }
-        }
+        });
+        walk(&self.model.pods, &pods, |key, (ips, _)| {
+            if kinds.has(Kind::Pod) {
+                visit(Stored::Pod(key, ips));
+            }
+        });
+        Some(kinds)
     }
 
-    fn visit_pods(&self, visit: &mut dyn FnMut(Stored<'_>)) {
-        let mut keys: Vec<_> = self.model.pods.iter().map(|pod| pod.key().clone()).collect();
-        keys.sort_unstable();
-        for key in &keys {
-            if let Some(pod) = self.model.pods.get(key) {
-                visit(Stored::Pod(key, &pod.0));
-            }
-        }
+    /// The kinds that have been listed, unless the objects are no good state at the moment.
+    fn steady(&self) -> Option<KindSet> {
+        let pending = self.pending();
+        let kinds = pending.listed;
+        let is_amid = |(kind, list): (&Kind, &model::List)| {
+            kinds.has(*kind) && list.under_way && !list.held.is_empty()
+        };
+        let mut needed = self.spec.needed_kinds();
+        needed.remove(Kind::Pod);
+        (needed.and(kinds) == needed && !pending.lists.iter().any(is_amid)).then_some(kinds)
     }
 
     /// Puts back what [`Registry::objects`] once handed over, as complete lists of `kinds`; what
@@ -107,6 +88,39 @@ impl Registry {
             Object::EndpointSlice(slice) => self.put_slice(slice, mark),
             Object::Endpoints(endpoints) => self.put_endpoints(endpoints, mark),
             Object::Pod(pod) => self.put_pod(&pod, mark),
+        }
+    }
+}
+
+fn sorted_keys<K: Clone + Eq + Hash + Ord, V>(map: &DashMap<K, V>) -> Vec<K> {
+    let mut keys: Vec<_> = map.iter().map(|entry| entry.key().clone()).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// Visits everything in `map`, of which `keys` was a moment ago all there was: in that order, and
+/// then what has come since.
+fn walk<K: Clone + Eq + Hash + Ord, V>(
+    map: &DashMap<K, V>,
+    keys: &[K],
+    mut visit: impl FnMut(&K, &V),
+) {
+    let mut found = 0;
+    for key in keys {
+        if let Some(value) = map.get(key) {
+            found += 1;
+            visit(key, &value);
+        }
+    }
+    if found == map.len() {
+        return;
+    }
+    let new = map.iter().filter(|entry| keys.binary_search(entry.key()).is_err());
+    let mut new: Vec<_> = new.map(|entry| entry.key().clone()).collect();
+    new.sort_unstable();
+    for key in &new {
+        if let Some(value) = map.get(key) {
+            visit(key, &value);
         }
     }
 }
