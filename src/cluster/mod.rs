@@ -8,6 +8,7 @@ mod address;
 pub mod manifest;
 mod object;
 mod selector;
+pub mod snapshot;
 pub mod watch;
 mod words;
 

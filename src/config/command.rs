@@ -71,8 +71,8 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
     let args = as_ours(args.into_iter().collect())?;
     let cli = Cli::try_parse_from(args).map_err(|error| boil_down(&error))?;
     let run = |options: RunOptions| {
-        let (config, log) = configure(options)?;
-        unbuilt::refuse(&config).map_err(Exit::Fault)?;
+        let (mut config, log) = configure(options)?;
+        unbuilt::judge_snapshots(&mut config).map_err(Exit::Fault)?;
         Ok(Run { config, log })
     };
     match cli.command {

@@ -130,10 +130,6 @@ const FAULTS: &[(&str, &str)] = &[
         "--manifests and --kubeconfig cannot stand together; objects come from one of them",
     ),
     (
-        "serve --manifests x --snapshot s",
-        "--snapshot: a snapshot of the last known good state is not built yet; drop it",
-    ),
-    (
         "serve --manifests x --health :8080",
         "--health is not built yet; drop it, or write --health off",
     ),
@@ -320,11 +316,17 @@ fn a_corefile_by_either_command_line() {
         ApiServer { kubeconfig: Some("k".into()), context: Some("c".into()), ..Default::default() };
     assert_eq!(source(&format!("serve -c {file}")), Source::Cluster(server));
     std::fs::write(&path, ".\nkubernetes a {\n manifests m\n snapshot /s\n}\n").unwrap();
+    let needless =
+        format!("{file}:2:1: snapshot has no effect with manifests, which are on the disk already");
+    assert!(
+        config(&format!("serve -c {file}")).warnings.contains(&crate::config::Warning(needless))
+    );
+    let block = |zone: &str| format!("{zone} {{\n kubernetes {zone} {{\n  snapshot /s\n }}\n}}\n");
+    std::fs::write(&path, block("a") + &block("b")).unwrap();
     assert_eq!(
         fault(&format!("serve -c {file}")),
         format!(
-            "{file}:2:1: a snapshot of the last known good state is not built yet; drop 'snapshot \
-             /s'"
+            "{file}:7:2: snapshot /s is another block's file already; name a file for each block"
         )
     );
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle, sleep};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::cluster::manifest::{Fault, Grade, Manifests, Report, follow};
 use crate::cluster::watch::{Options, Server, Sink, State, Status, Timing, Watching, start};
-use crate::cluster::{Kind, KindSet};
+use crate::cluster::{Kind, KindSet, snapshot};
 use crate::config::{ApiServer, Kubernetes, Source};
 use crate::registry::{Publisher, Registry, SystemClock};
 use crate::serve;
@@ -26,9 +26,14 @@ const STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is looked whether they are complete.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// How long a stop waits for the last known good state to be on disk.
+const SNAPSHOT_TIME: Duration = Duration::from_secs(5);
+
 /// A registry and the threads that keep it current. Dropping it ends them.
 pub(super) struct Cluster {
     registry: Arc<Registry>,
+    /// Writes the last known good state once more when it is dropped.
+    snapshot: Option<snapshot::Writer>,
     /// Dropped before the threads are told to end, so that nothing comes after its publisher.
     watching: Option<Watching>,
     /// Dropped to tell the threads to end.
@@ -69,7 +74,7 @@ impl Loading {
         let paths = match &kubernetes.source {
             Source::Manifests(paths) => paths.clone(),
             Source::Cluster(server) => {
-                let began = watch(server, spec, seed);
+                let began = watch(server, kubernetes.snapshot.as_deref(), spec, seed);
                 return match &kubernetes.place {
                     Some(place) => began.with_context(|| place.clone()),
                     None => began,
@@ -124,7 +129,7 @@ impl Loading {
         let (stop, stopped) = bounded(0);
         let threads = threads(&registry, publisher, manifests, &stopped)
             .context("cannot start the threads that follow the manifests")?;
-        Ok(Cluster { registry, watching: None, stop: Some(stop), threads })
+        Ok(Cluster { registry, snapshot: None, watching: None, stop: Some(stop), threads })
     }
 }
 
@@ -132,7 +137,12 @@ fn publisher(registry: &Arc<Registry>) -> Publisher {
     Publisher::new(Arc::clone(registry), SystemClock).with_tidy(serve::give_back_memory)
 }
 
-fn watch(server: &ApiServer, spec: Spec, seed: u64) -> anyhow::Result<Loading> {
+fn watch(
+    server: &ApiServer,
+    file: Option<&Path>,
+    spec: Spec,
+    seed: u64,
+) -> anyhow::Result<Loading> {
     let until = Instant::now() + server.startup_timeout.unwrap_or(STARTUP_TIMEOUT);
     let options = Options {
         needed: spec.needed_kinds(),
@@ -156,14 +166,61 @@ fn watch(server: &ApiServer, spec: Spec, seed: u64) -> anyhow::Result<Loading> {
     let sink: Arc<dyn Sink> = Arc::<Registry>::clone(&registry);
     let watching = start(&server, options, sink)?;
     let (stop, stopped) = bounded(0);
-    let publisher = publisher(&registry);
+    let mut publisher = publisher(&registry);
+    let snapshot = match file {
+        Some(file) => {
+            let writer = last_known_good(file, watching.url(), &registry)?;
+            let notifier = writer.notifier();
+            publisher = publisher.with_told(move || notifier.notify());
+            Some(writer)
+        }
+        None => None,
+    };
     let publish = Builder::new()
         .name("publisher".into())
         .spawn(move || publisher.run(&stopped))
         .context("cannot start the thread that publishes views")?;
     let threads = vec![publish];
-    let cluster = Cluster { registry, watching: Some(watching), stop: Some(stop), threads };
+    let watching = Some(watching);
+    let cluster = Cluster { registry, snapshot, watching, stop: Some(stop), threads };
     Ok(Loading::Server { cluster, until })
+}
+
+/// Shows what an earlier run has written down, and writes down what this one learns.
+fn last_known_good(
+    file: &Path,
+    api_server: &str,
+    registry: &Arc<Registry>,
+) -> anyhow::Result<snapshot::Writer> {
+    let place = snapshot::Place::new(file)?;
+    let view = registry.view();
+    let origin = snapshot::Origin::new(api_server, view.load().spec());
+    let mut objects = Vec::new();
+    match snapshot::load(&place, &origin, |object| objects.push(object)) {
+        snapshot::Loaded::Restored(header) => {
+            let time = i64::try_from(header.written).ok();
+            let time = time.and_then(|time| jiff::Timestamp::from_second(time).ok());
+            let time = time.map_or_else(|| "an unknown time".to_owned(), |time| time.to_string());
+            let doubt = format!("last known good state of {time}");
+            tracing::info!(file = %file.display(), objects = objects.len(), "{doubt} is restored");
+            registry.restore(header.state.serial, header.state.kinds, &doubt, |sink| {
+                objects.into_iter().for_each(sink);
+            });
+        }
+        snapshot::Loaded::None => {}
+        snapshot::Loaded::Foreign(why)
+        | snapshot::Loaded::Damaged(why)
+        | snapshot::Loaded::Unreadable(why) => tracing::warn!("{why}"),
+    }
+    let source = Arc::clone(registry);
+    let state = move |visit: &mut dyn FnMut(snapshot::Stored<'_>)| {
+        if source.is_restored() {
+            return None;
+        }
+        let serial = source.view().load().serial();
+        source.objects(visit).map(|kinds| snapshot::State { serial, kinds })
+    };
+    Ok(snapshot::Writer::start(place, origin, state)?)
 }
 
 fn is_forbidden(status: &Status, kind: Kind) -> bool {
@@ -216,6 +273,11 @@ fn threads(
 impl Drop for Cluster {
     fn drop(&mut self) {
         drop(self.watching.take());
+        if let Some(writer) = self.snapshot.take()
+            && !writer.stop(SNAPSHOT_TIME)
+        {
+            tracing::error!("the last known good state could not be written in time");
+        }
         drop(self.stop.take());
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {

@@ -6,6 +6,7 @@
 
 mod ledger;
 mod model;
+mod objects;
 mod publisher;
 mod restore;
 
@@ -250,12 +251,16 @@ impl Registry {
         if !exposed {
             return self.remove(Kind::Namespace, &meta.key);
         }
+        self.expose(name, mark);
+    }
+
+    fn expose(&self, name: &str, mark: Mark) {
         let was = {
-            let mut state = self.model.namespaces.entry(name.clone()).or_default();
+            let mut state = self.model.namespaces.entry(name.into()).or_default();
             state.exposed.replace(mark)
         };
         if was.is_none() {
-            self.dirty(Kind::Namespace, Dirty::Namespace(name.clone()));
+            self.dirty(Kind::Namespace, Dirty::Namespace(name.into()));
         }
     }
 

@@ -41,11 +41,11 @@ impl Clock for SystemClock {
 }
 
 /// Builds views of a registry.
-#[derive(Debug)]
 pub struct Publisher<C = SystemClock> {
     registry: Arc<Registry>,
     clock: C,
     tidy: fn(),
+    told: Box<dyn Fn() + Send>,
     /// What the registry's objects make, shown or not.
     built: Arc<View>,
 }
@@ -54,7 +54,7 @@ impl<C: Clock> Publisher<C> {
     /// The publisher of `registry`, of which there must be but one.
     pub fn new(registry: Arc<Registry>, clock: C) -> Self {
         let built = Arc::new(View::empty(Arc::clone(&registry.spec), registry.seed));
-        Self { registry, clock, tidy: || (), built }
+        Self { registry, clock, tidy: || (), told: Box::new(|| ()), built }
     }
 
     /// Has `tidy` run after each view for which much was compiled, such as a first list: for an
@@ -86,6 +86,12 @@ impl<C: Clock> Publisher<C> {
         }
     }
 
+    /// Has `told` run after each view that is put in place.
+    #[must_use]
+    pub fn with_told(self, told: impl Fn() + Send + 'static) -> Self {
+        Self { told: Box::new(told), ..self }
+    }
+
     /// Puts the next view in place, and says whether there was reason for one.
     pub fn publish(&mut self) -> bool {
         let (looked_at, next) = {
@@ -106,7 +112,10 @@ impl<C: Clock> Publisher<C> {
     /// Shows what is built, unless a restored state is shown and not all lists are complete.
     fn show(&mut self) -> bool {
         if let Some(serial) = self.registry.restored() {
-            if !self.built.waiting().is_empty() {
+            // Pods may never come: there may be no right to list them.
+            let mut waiting = self.built.waiting();
+            waiting.remove(Kind::Pod);
+            if !waiting.is_empty() {
                 return false;
             }
             let built = View::clone(&self.built).with_serial(serial.saturating_add(1));
@@ -114,6 +123,7 @@ impl<C: Clock> Publisher<C> {
             self.registry.restore_ends();
         }
         self.registry.view.store(Arc::clone(&self.built));
+        (self.told)();
         true
     }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Clock, Publisher, Registry};
-use crate::cluster::{Change, Kind, Object};
+use crate::cluster::{Change, Kind, KindSet, Object};
 use crate::zone::{State, View};
 
 /// A clock that an earlier run has stopped.
@@ -17,21 +17,35 @@ impl Clock for Stopped {
 }
 
 impl Registry {
-    /// Shows a state that an earlier run has written down, with its `serial`, until every kind that
-    /// answers hang on has been listed; then it gives way whole. `fill` hands over its objects,
-    /// `doubt` says to askers what they are told. To be called before any publisher runs.
-    pub fn restore(&self, serial: u32, doubt: &str, fill: impl FnOnce(&mut dyn FnMut(Object))) {
+    /// Shows a state that an earlier run has written down, with its `serial`, until every kind but
+    /// pods has been listed; then it gives way whole. It holds the objects of these `kinds`, which
+    /// `fill` hands over; `doubt` says to askers what they are told. To be called before any
+    /// publisher runs.
+    pub fn restore(
+        &self,
+        serial: u32,
+        kinds: KindSet,
+        doubt: &str,
+        fill: impl FnOnce(&mut dyn FnMut(Object)),
+    ) {
         let earlier = Self::new(Arc::clone(&self.spec), self.seed);
-        earlier.batch(|sink| {
-            Kind::ALL.into_iter().for_each(|kind| sink(Change::ListBegins(kind)));
-            fill(&mut |object| sink(Change::Put(object)));
-            Kind::ALL.into_iter().for_each(|kind| sink(Change::ListEnds(kind)));
-        });
+        let mut waiting = self.spec.needed_kinds();
+        if waiting.has(Kind::EndpointSlice) && !kinds.has(Kind::EndpointSlice) {
+            earlier.apply([Change::NotServed(Kind::EndpointSlice)]);
+            waiting.remove(Kind::EndpointSlice);
+        }
+        earlier.put_back(kinds, fill);
         Publisher::new(Arc::clone(&earlier), Stopped(serial)).publish();
-        let state = State { doubt: Some(doubt.into()), ..State::default() };
+        kinds.iter().for_each(|kind| waiting.remove(kind));
+        let state = State { waiting, doubt: Some(doubt.into()) };
         let view = View::clone(&earlier.view.load()).with_serial(serial).in_state(state);
         self.pending().restored = Some(view.serial());
         self.view.store(Arc::new(view));
+    }
+
+    /// Whether a state of an earlier run is shown.
+    pub fn is_restored(&self) -> bool {
+        self.restored().is_some()
     }
 
     /// Says to askers why what they are told may be out of date, or that it no longer may.
@@ -71,7 +85,7 @@ mod tests {
     #[test]
     fn a_restored_state_gives_way_whole() {
         let registry = Registry::new(Arc::new(Spec::default()), 3);
-        registry.restore(1_000, "as of an earlier run", |sink| {
+        registry.restore(1_000, KindSet::ALL, "as of an earlier run", |sink| {
             sink(namespace("shop"));
             sink(service("old", 1));
         });

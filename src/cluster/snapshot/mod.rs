@@ -1,0 +1,82 @@
+//! The last known good state on disk: written soon after every change, read at start.
+//!
+//! A file is a header and a body. The header says which version of the format it is, where the
+//! objects come from, how many there are, and how long the body is and what its checksum must be;
+//! it has a checksum of its own. The body is the objects, one behind the other, without what DNS
+//! does not need: the registry has no labels, so there are none here, and a Namespace that is in
+//! the file is one that was exposed.
+//!
+//! The rule of this room (schema.md, section 9): what is read is whole and ours, or it is nothing.
+//! No object is handed over before the whole file has been checked and decoded once.
+
+mod decode;
+mod encode;
+mod file;
+mod origin;
+mod pace;
+#[cfg(test)]
+mod tests;
+mod wire;
+mod writer;
+
+use std::net::IpAddr;
+
+use super::{EndpointSlice, Endpoints, KindSet, Object, ObjectKey, Service};
+
+pub use encode::{Packed, pack};
+pub use file::{Loaded, Place, StoreError, clean, load, store};
+pub use origin::Origin;
+pub use writer::{Notifier, Tally, Writer};
+
+/// The format written here. A file of any other is foreign.
+pub const VERSION: u32 = 1;
+
+/// What a file says about its objects.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Header {
+    /// Where the objects come from and what chose them.
+    pub origin: Origin,
+    /// The state that the objects are of.
+    pub state: State,
+    /// When the file was written, in seconds of Unix time.
+    pub written: u64,
+}
+
+/// What is known of a state besides its objects.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct State {
+    /// The SOA serial under which it was last published.
+    pub serial: u32,
+    /// The kinds that had been listed in full. Of any other kind the file holds nothing, and says
+    /// nothing.
+    pub kinds: KindSet,
+}
+
+/// One object, borrowed from where it is kept.
+#[derive(Clone, Copy, Debug)]
+pub enum Stored<'a> {
+    /// A Namespace, by name.
+    Namespace(&'a str),
+    /// A Service.
+    Service(&'a Service),
+    /// A slice.
+    EndpointSlice(&'a EndpointSlice),
+    /// Hand-written endpoints.
+    Endpoints(&'a Endpoints),
+    /// A pod that lives, and its addresses.
+    Pod(&'a ObjectKey, &'a [IpAddr]),
+}
+
+impl<'a> Stored<'a> {
+    /// What of `object` is kept; nothing of a pod that does not live.
+    pub fn of(object: &'a Object) -> Option<Self> {
+        Some(match object {
+            Object::Namespace(namespace) => Self::Namespace(&namespace.meta.key.name),
+            Object::Service(service) => Self::Service(service),
+            Object::EndpointSlice(slice) => Self::EndpointSlice(slice),
+            Object::Endpoints(endpoints) => Self::Endpoints(endpoints),
+            Object::Pod(pod) if pod.live => Self::Pod(&pod.meta.key, &pod.ips),
+            Object::Pod(_) => return None,
+        })
+    }
+}

@@ -1,0 +1,355 @@
+//! The objects themselves, out of the registry and back: what the last known good state is made of.
+
+use std::hash::Hash;
+use std::sync::PoisonError;
+
+use dashmap::DashMap;
+
+use super::{Registry, model};
+use crate::cluster::snapshot::Stored;
+use crate::cluster::{Kind, KindSet, Object};
+
+impl Registry {
+    /// Hands over every object that counts, and says which kinds are among them: those that have
+    /// been listed. They come in the order of their names; what is new since the call began may
+    /// come last.
+    ///
+    /// `None`, and nothing handed over, while that would be no state that was ever good: before the
+    /// first lists of all that is needed (but pods, which one may be forbidden to list), and while
+    /// a new list has changed something and is not complete.
+    ///
+    /// Nothing is applied or published meanwhile, so that no batch is half there: `visit` must be
+    /// quick and must not wait for anything.
+    pub fn objects(&self, visit: &mut dyn FnMut(Stored<'_>)) -> Option<KindSet> {
+        self.steady()?;
+        // Gathered and sorted while others go on: that is half the work.
+        let namespaces = sorted_keys(&self.model.namespaces);
+        let services = sorted_keys(&self.model.services);
+        let pods = sorted_keys(&self.model.pods);
+        let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let kinds = self.steady()?;
+        walk(&self.model.namespaces, &namespaces, |name, state| {
+            if state.exposed.is_some() && kinds.has(Kind::Namespace) {
+                visit(Stored::Namespace(name));
+            }
+        });
+        // A slice that belongs to no Service is not kept here, and means nothing to DNS.
+        walk(
+            &self.model.services,
+            &services,
+            |_, model::Joint { service, slices, endpoints, .. }| {
+                if let Some((service, _)) = service.as_ref().filter(|_| kinds.has(Kind::Service)) {
+                    visit(Stored::Service(service));
+                }
+                for slice in slices.iter().filter(|_| kinds.has(Kind::EndpointSlice)) {
+                    visit(Stored::EndpointSlice(slice));
+                }
+                if let Some((endpoints, _)) =
+                    endpoints.as_ref().filter(|_| kinds.has(Kind::Endpoints))
+                {
+                    visit(Stored::Endpoints(endpoints));
+                }
+            },
+        );
+        walk(&self.model.pods, &pods, |key, (ips, _)| {
+            if kinds.has(Kind::Pod) {
+                visit(Stored::Pod(key, ips));
+            }
+        });
+        Some(kinds)
+    }
+
+    /// The kinds that have been listed, unless the objects are no good state at the moment.
+    fn steady(&self) -> Option<KindSet> {
+        let pending = self.pending();
+        let listed = pending.listed;
+        let is_amid = |(kind, list): (&Kind, &model::List)| {
+            listed.has(*kind) && list.under_way && !list.held.is_empty()
+        };
+        let mut needed = self.spec.needed_kinds();
+        needed.remove(Kind::Pod);
+        if needed.and(listed) != needed || pending.lists.iter().any(is_amid) {
+            return None;
+        }
+        // What the source does not have is not among them, so that a restored state knows it too.
+        let mut kinds = listed;
+        pending.not_served.iter().for_each(|kind| kinds.remove(kind));
+        Some(kinds)
+    }
+
+    /// Puts back what [`Registry::objects`] once handed over, as complete lists of `kinds`; what
+    /// that does becomes visible all at once. The filters by label and by namespace are not asked:
+    /// they let these objects through when they still had their labels.
+    pub fn put_back(&self, kinds: KindSet, fill: impl FnOnce(&mut dyn FnMut(Object))) {
+        {
+            let _shared = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+            fill(&mut |object| self.put_back_one(object));
+            let mut pending = self.pending();
+            kinds.iter().for_each(|kind| pending.listed.insert(kind));
+        }
+        // A full channel means that the publisher is about to look anyway.
+        let _ = self.wake.try_send(());
+    }
+
+    fn put_back_one(&self, object: Object) {
+        let mark = self.mark(object.kind());
+        match object {
+            Object::Namespace(namespace) => self.expose(&namespace.meta.key.name, mark),
+            Object::Service(service) => self.put_service(service, mark),
+            Object::EndpointSlice(slice) => self.put_slice(slice, mark),
+            Object::Endpoints(endpoints) => self.put_endpoints(endpoints, mark),
+            Object::Pod(pod) => self.put_pod(&pod, mark),
+        }
+    }
+}
+
+fn sorted_keys<K: Clone + Eq + Hash + Ord, V>(map: &DashMap<K, V>) -> Vec<K> {
+    let mut keys: Vec<_> = map.iter().map(|entry| entry.key().clone()).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// Visits everything in `map`, of which `keys` was a moment ago all there was: in that order, and
+/// then what has come since.
+fn walk<K: Clone + Eq + Hash + Ord, V>(
+    map: &DashMap<K, V>,
+    keys: &[K],
+    mut visit: impl FnMut(&K, &V),
+) {
+    let mut found = 0;
+    for key in keys {
+        if let Some(value) = map.get(key) {
+            found += 1;
+            visit(key, &value);
+        }
+    }
+    if found == map.len() {
+        return;
+    }
+    let new = map.iter().filter(|entry| keys.binary_search(entry.key()).is_err());
+    let mut new: Vec<_> = new.map(|entry| entry.key().clone()).collect();
+    new.sort_unstable();
+    for key in &new {
+        if let Some(value) = map.get(key) {
+            visit(key, &value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::cluster::{
+        Change, ClusterIps, EndpointSlice, Endpoints, LabelSelector, ManagedBy, Meta, Namespace,
+        ObjectKey, Pod, Service, SliceAddresses,
+    };
+    use crate::registry::{Publisher, SystemClock};
+    use crate::zone::{NamespaceFilter, Pods, Spec};
+
+    fn meta(namespace: &str, name: &str) -> Meta {
+        let mut meta = Meta::new(namespace, name);
+        meta.labels = vec![("app".into(), "web".into())];
+        meta
+    }
+
+    fn namespace(name: &str) -> Object {
+        Object::Namespace(Namespace { meta: meta("", name) })
+    }
+
+    fn service(namespace: &str, name: &str) -> Object {
+        Object::Service(Service {
+            meta: meta(namespace, name),
+            external_name: None,
+            cluster_ips: ClusterIps::Addresses(
+                std::iter::once("10.0.0.1".parse().unwrap()).collect(),
+            ),
+            has_selector: true,
+            ports: Vec::new(),
+            ip_families: std::iter::empty().collect(),
+            session_affinity: false,
+            local_traffic_only: false,
+            publish_not_ready: false,
+            selectorless: None,
+        })
+    }
+
+    fn slice(namespace: &str, name: &str, service: &str) -> Object {
+        Object::EndpointSlice(EndpointSlice {
+            meta: meta(namespace, name),
+            service: Some(service.into()),
+            managed_by: ManagedBy::Controller,
+            address_type: SliceAddresses::V4,
+            endpoints: Vec::new(),
+            ports: Vec::new(),
+        })
+    }
+
+    fn endpoints(namespace: &str, name: &str) -> Object {
+        let meta = meta(namespace, name);
+        Object::Endpoints(Endpoints { meta, not_for_services: false, subsets: Vec::new() })
+    }
+
+    fn pod(namespace: &str, name: &str) -> Object {
+        let ips = std::iter::once("10.1.0.1".parse().unwrap()).collect();
+        Object::Pod(Pod { meta: meta(namespace, name), ips, live: true })
+    }
+
+    fn registry() -> Arc<Registry> {
+        let selector = LabelSelector::parse("app=web").unwrap();
+        let spec = Spec {
+            namespaces: NamespaceFilter::Selected(selector.clone()),
+            labels: Some(selector),
+            pods: Pods::Verified,
+            ..Spec::default()
+        };
+        Registry::new(Arc::new(spec), 1)
+    }
+
+    fn list(registry: &Registry, kinds: &[Kind], objects: impl IntoIterator<Item = Object>) {
+        let puts = objects.into_iter().map(Change::Put);
+        let begin = kinds.iter().copied().map(Change::ListBegins);
+        let end = kinds.iter().copied().map(Change::ListEnds);
+        registry.apply(begin.chain(puts).chain(end));
+    }
+
+    /// What is handed over, each as its kind and key.
+    fn keys(registry: &Registry) -> Option<(KindSet, Vec<String>)> {
+        let mut keys = Vec::new();
+        let kinds = registry.objects(&mut |object| {
+            keys.push(match object {
+                Stored::Namespace(name) => format!("namespace {name}"),
+                Stored::Service(service) => format!("service {}", service.meta.key),
+                Stored::EndpointSlice(slice) => format!("slice {}", slice.meta.key),
+                Stored::Endpoints(endpoints) => format!("endpoints {}", endpoints.meta.key),
+                Stored::Pod(key, ips) => format!("pod {key} {ips:?}"),
+            });
+        });
+        assert!(kinds.is_some() || keys.is_empty());
+        Some((kinds?, keys))
+    }
+
+    fn some() -> Vec<Object> {
+        vec![
+            slice("b", "web-2", "web"),
+            pod("b", "p"),
+            service("b", "web"),
+            namespace("b"),
+            endpoints("b", "web"),
+            slice("b", "web-1", "web"),
+            service("a", "zoo"),
+            namespace("a"),
+            slice("a", "early", "no-service-yet"),
+        ]
+    }
+
+    const SOME: [&str; 9] = [
+        "namespace a",
+        "namespace b",
+        "slice a/early",
+        "service a/zoo",
+        "service b/web",
+        "slice b/web-1",
+        "slice b/web-2",
+        "endpoints b/web",
+        "pod b/p [10.1.0.1]",
+    ];
+
+    #[test]
+    fn every_object_is_handed_over_in_order_whatever_order_it_came_in() {
+        let registry = registry();
+        list(&registry, &Kind::ALL, some());
+        assert_eq!(keys(&registry), Some((KindSet::ALL, SOME.map(str::to_owned).to_vec())));
+        let other = self::registry();
+        list(&other, &Kind::ALL, some().into_iter().rev());
+        assert_eq!(keys(&other), keys(&registry));
+    }
+
+    #[test]
+    fn nothing_is_handed_over_before_the_first_lists() {
+        let registry = registry();
+        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Pod) {
+            assert_eq!(keys(&registry), None, "before {kind:?}");
+            list(&registry, &[kind], some().into_iter().filter(|object| object.kind() == kind));
+        }
+        // Without pods: they have not been listed, and a few of them are no list.
+        registry.apply([Change::ListBegins(Kind::Pod), Change::Put(pod("b", "p"))]);
+        let (kinds, found) = keys(&registry).unwrap();
+        assert!(!kinds.has(Kind::Pod));
+        assert_eq!(found, SOME[..8]);
+        registry.apply([Change::ListEnds(Kind::Pod)]);
+        assert_eq!(keys(&registry).unwrap().1, SOME);
+    }
+
+    #[test]
+    fn nothing_is_handed_over_amid_a_new_list() {
+        let registry = registry();
+        list(&registry, &Kind::ALL, some());
+        // A list that has said nothing new yet, such as one that the API server does not answer.
+        registry.apply([Change::ListBegins(Kind::Service), Change::Put(service("a", "zoo"))]);
+        assert_eq!(keys(&registry).unwrap().1, SOME);
+        registry.apply([Change::Put(service("a", "new"))]);
+        assert_eq!(keys(&registry), None);
+        registry.apply([Change::ListEnds(Kind::Service)]);
+        let (_, found) = keys(&registry).unwrap();
+        assert!(found.contains(&"service a/new".to_owned()));
+        assert!(!found.contains(&"service b/web".to_owned()));
+    }
+
+    #[test]
+    fn what_is_put_back_is_what_was_handed_over_filters_or_not() {
+        let registry = registry();
+        list(&registry, &Kind::ALL, some());
+        let bare = some().into_iter().map(|mut object| {
+            match &mut object {
+                Object::Namespace(of) => of.meta.labels.clear(),
+                Object::Service(of) => of.meta.labels.clear(),
+                Object::EndpointSlice(of) => of.meta.labels.clear(),
+                Object::Endpoints(of) => of.meta.labels.clear(),
+                Object::Pod(of) => of.meta.labels.clear(),
+            }
+            object
+        });
+        let restored = self::registry();
+        restored.put_back(KindSet::ALL, |sink| bare.for_each(sink));
+        assert_eq!(keys(&restored), keys(&registry));
+        Publisher::new(Arc::clone(&restored), SystemClock).publish();
+        let view = restored.view().load_full();
+        assert!(view.waiting().is_empty());
+        assert!(
+            view.has_namespace(b"\x01a") && view.has_pod(b"\x01b", "10.1.0.1".parse().unwrap())
+        );
+        assert_eq!(view.services().len(), 2);
+
+        // A list that follows sweeps what is no longer there.
+        list(&restored, &Kind::ALL, [namespace("a"), service("a", "zoo")]);
+        assert_eq!(keys(&restored).unwrap().1, ["namespace a", "service a/zoo"]);
+    }
+
+    /// One thread moves a Service from name to name, both in one batch: there is always one.
+    #[test]
+    fn a_batch_is_handed_over_whole_or_not_at_all() {
+        let registry = registry();
+        list(&registry, &Kind::ALL, [namespace("a"), service("a", "s0")]);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let name = |at: usize| format!("s{}", at % 50);
+                for at in 0..3_000 {
+                    let gone = ObjectKey::new("a", &name(at));
+                    registry.apply([
+                        Change::Remove(Kind::Service, gone),
+                        Change::Put(service("a", &name(at + 1))),
+                    ]);
+                }
+                done.store(true, Ordering::Release);
+            });
+            while !done.load(Ordering::Acquire) {
+                let (_, found) = keys(&registry).unwrap();
+                assert_eq!(found.len(), 2, "{found:?}");
+            }
+        });
+    }
+}
