@@ -83,6 +83,10 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn start(api: &FakeApi, spec: Spec) -> Self {
+        Self::timed(api, spec, TIMING)
+    }
+
+    pub(crate) fn timed(api: &FakeApi, spec: Spec, timing: Timing) -> Self {
         let options = Options {
             needed: spec.needed_kinds(),
             labels: spec.labels.clone(),
@@ -91,7 +95,7 @@ impl Bench {
                 _ => None,
             },
             headless_endpoints_only: spec.headless_endpoints_only,
-            timing: TIMING,
+            timing,
         };
         let registry = Registry::new(Arc::new(spec), 1);
         registry.let_endpoints_go();

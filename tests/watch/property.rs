@@ -6,13 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use fingerpost::cluster::watch::Timing;
 use fingerpost::zone::Spec;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::bench::{Answer, Bench, is, missing};
+use crate::bench::{Answer, Bench, TIMING, is, missing};
 use crate::fake_api::{FakeApi, Fault, Knobs, Order, Streaming, until};
 use crate::objects::{cluster, endpoints, headless, namespace, outside, slice};
 
@@ -97,7 +99,11 @@ fn run(minor: &'static str, steps: &[Step]) {
         put(&api, &history, name, at);
     }
     let base = api.edit(|store| store.revision());
-    let bench = Bench::ready(&api, Spec::default());
+    // However slow this machine is, a server that has fallen behind is not taken for one set back.
+    let timing = Timing { restored: Duration::from_hours(1), ..TIMING };
+    let bench = Bench::timed(&api, Spec::default(), timing);
+    bench.listed();
+    let (mut up, mut stale) = (true, false);
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let known = Arc::clone(&history);
     let asker = bench.asker(&NAMES, move |name, answer| {
@@ -118,14 +124,27 @@ fn run(minor: &'static str, steps: &[Step]) {
             Step::Delete(name) => delete(&api, &history, name),
             Step::Order(order) => api.order(*order),
             Step::Fault(resource, fault) => api.fault(resource, *fault),
-            Step::Away => api.up(false),
-            Step::Back => api.up(true),
+            Step::Away | Step::Back => {
+                up = matches!(step, Step::Back);
+                api.up(up);
+            }
             Step::Compact => api.compact(),
             Step::Stale(behind) => {
+                // While nobody answers, or one that has fallen behind does, there may be no watch.
+                let was_stale = std::mem::replace(&mut stale, true);
+                if up && !was_stale {
+                    until("a watch", || api.watches() > 0);
+                }
                 let newest = api.edit(|store| store.revision());
                 api.set(|knobs| knobs.stale = Some(newest.saturating_sub(*behind).max(base)));
+                // Whoever watches lists anew, from that other server.
+                api.order(Order::Gone);
+                asker.rounds(100);
             }
-            Step::Fresh => api.set(|knobs| knobs.stale = None),
+            Step::Fresh => {
+                stale = false;
+                api.set(|knobs| knobs.stale = None);
+            }
             Step::Duplicates(on) => api.set(|knobs| knobs.duplicates = *on),
             Step::Streaming(streaming) => api.set(|knobs| knobs.streaming = *streaming),
         }
