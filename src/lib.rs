@@ -70,7 +70,8 @@
 //! # A server inside another program
 //!
 //! [`serve::Server`] opens sockets and answers from a desk; [`front::Front`] is the desk that joins
-//! it to a registry. [`cluster::manifest::Manifests`] reads the objects from files here.
+//! it to a registry. [`cluster::manifest::Manifests`] reads the objects from files here;
+//! [`cluster::watch::start`] watches an API server instead.
 //!
 //! ```
 //! use std::net::UdpSocket;
@@ -118,6 +119,60 @@
 //!
 //! server.stop();
 //! server.wait();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A request handler for another server
+//!
+//! [`serve::Handler`] answers the requests of a hickory server from the same desk: for the transports
+//! that hickory has and [`serve::Server`] has not.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use fingerpost::cluster::manifest::Manifests;
+//! use fingerpost::config::{DEFAULT_BUFSIZE, ServerBlock};
+//! use fingerpost::front::{Block, Front};
+//! use fingerpost::name::Name;
+//! use fingerpost::registry::{Publisher, Registry, SystemClock};
+//! use fingerpost::serve::Handler;
+//! use fingerpost::zone::Spec;
+//! use tokio::net::UdpSocket;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let registry = Registry::new(Arc::new(Spec::default()), 7);
+//! registry.apply(Manifests::new(vec!["deploy/examples".into()]).load()?.changes);
+//! Publisher::new(Arc::clone(&registry), SystemClock).publish();
+//! // What it listens on is the other server's business.
+//! let block = ServerBlock {
+//!     block: 0,
+//!     zones: vec![Name::root()],
+//!     listen: Vec::new(),
+//!     kubernetes: None,
+//!     forward: None,
+//!     errors: true,
+//!     bufsize: DEFAULT_BUFSIZE,
+//! };
+//! let front = Front::new(vec![Block::new(&block, Some(registry.view()))]);
+//!
+//! let socket = UdpSocket::bind("127.0.0.1:0").await?;
+//! let address = socket.local_addr()?;
+//! let mut server = hickory_server::Server::new(Handler::new(front));
+//! server.register_socket(socket);
+//!
+//! let client = UdpSocket::bind("127.0.0.1:0").await?;
+//! client.connect(address).await?;
+//! let header = [0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+//! let name = Name::parse("kafka-0.kafka.shop.svc.cluster.local")?;
+//! client.send(&[&header[..], name.as_wire(), &[0, 1, 0, 1]].concat()).await?;
+//! let mut response = [0; 512];
+//! let length = tokio::time::timeout(Duration::from_secs(5), client.recv(&mut response)).await??;
+//! assert!(response[..length].ends_with(&[10, 244, 1, 5]));
+//!
+//! server.shutdown_gracefully().await?;
 //! # Ok(())
 //! # }
 //! ```

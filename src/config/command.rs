@@ -170,8 +170,7 @@ fn boil_down(error: &clap::Error) -> Exit {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Exit::Print(text),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             return Exit::Fault(
-                "no command is given; write serve, explain, check or dump ('fingerpost --help' says \
-                 more)"
+                "no command is given; write serve, check or dump ('fingerpost --help' says more)"
                     .into(),
             );
         }

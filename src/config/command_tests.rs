@@ -32,11 +32,7 @@ fn name(text: &str) -> Name {
 
 /// Wrong command lines, and the line that each is answered with.
 const FAULTS: &[(&str, &str)] = &[
-    (
-        "",
-        "no command is given; write serve, explain, check or dump ('fingerpost --help' says \
-             more)",
-    ),
+    ("", "no command is given; write serve, check or dump ('fingerpost --help' says more)"),
     ("sevre", "unrecognized subcommand 'sevre'; tip: a similar subcommand exists: 'serve'"),
     (
         "serve --lsten 1.1.1.1:53",

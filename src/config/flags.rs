@@ -24,7 +24,7 @@ pub(super) struct Cli {
 pub(super) enum Sub {
     /// Answer DNS
     Serve(RunOptions),
-    /// Say what a name answers, and why, from the same sources
+    /// Say what a name answers, and why, from the same sources (not built yet)
     Explain {
         /// The name, such as db.shop.svc.cluster.local
         #[arg(value_parser = Name::parse)]
@@ -73,7 +73,7 @@ pub(super) struct QuickOptions {
     /// An API server's kubeconfig [default: in-cluster, then the usual kubeconfig]
     #[arg(long, value_name = "FILE")]
     pub(super) kubeconfig: Option<PathBuf>,
-    /// A context of the kubeconfig
+    /// A context of the kubeconfig [default: its current one]
     #[arg(long, value_name = "NAME")]
     pub(super) context: Option<String>,
     // Not a doc comment, in which `[::]` would be a link.
@@ -101,19 +101,19 @@ pub(super) struct QuickOptions {
     /// Forward other names there, or to a resolv.conf's servers; repeatable [default: none]
     #[arg(long, value_name = "ADDR[:PORT]|FILE")]
     pub(super) upstream: Vec<String>,
-    /// Serve /health there [default: off]
+    /// Serve /health there (not built yet) [default: off]
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = Http::parse)]
     pub(super) health: Option<Http>,
-    /// Serve /ready there [default: off]
+    /// Serve /ready there (not built yet) [default: off]
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = Http::parse)]
     pub(super) ready: Option<Http>,
-    /// Serve /metrics there [default: off]
+    /// Serve /metrics there (not built yet) [default: off]
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = Http::parse)]
     pub(super) metrics: Option<Http>,
     /// UDP threads, 1 to 1024 [default: the CPUs that it may use]
     #[arg(long, value_name = "N", value_parser = workers, allow_negative_numbers = true)]
     pub(super) workers: Option<usize>,
-    /// Keep the last known good state there [default: none]
+    /// Keep the last known good state of the API server there [default: none]
     #[arg(long, value_name = "FILE")]
     pub(super) snapshot: Option<PathBuf>,
 }

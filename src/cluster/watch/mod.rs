@@ -8,13 +8,13 @@
 //! rotation and TLS. `kube::runtime::watcher` was weighed and left: it repeats a 422 for ever where
 //! a server does not stream its lists, does not turn an HTTP 410 into a new list, cannot hold a list
 //! against the version seen before, and reads each page of a list three times over into memory.
-//! Here a list is cut into single objects as it arrives ([`split`]), each is read into the slim
-//! types ([`wire`]) and told at once, and nothing of it is kept ([`follower`]).
+//! Here a list is cut into single objects as it arrives (`split`), each is read into the slim
+//! types (`wire`) and told at once, and nothing of it is kept (`follower`).
 //!
 //! EndpointSlices and Endpoints are both watched where slices are served: hand-written Endpoints
 //! must show at once, however late or switched off the mirroring controller is. Endpoints that the
 //! Endpoints controller wrote are left out by its label (Kubernetes 1.33), and by the registry on
-//! older servers ([`recall`]). Where slices (v1) are not served, Endpoints serve alone.
+//! older servers (`recall`). Where slices (v1) are not served, Endpoints serve alone.
 #![forbid(unsafe_code)]
 
 mod backoff;
