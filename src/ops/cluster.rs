@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle, sleep};
+use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -94,7 +94,7 @@ impl Loading {
 
     /// Waits for an API server's first lists of these kinds, but no longer than the configuration
     /// says. Gives back what is still missing, with the reason; nothing if all is there.
-    pub(super) fn wait(&self, kinds: KindSet) -> Option<String> {
+    pub(super) async fn wait(&self, kinds: KindSet) -> Option<String> {
         let Self::Server { cluster, until } = self else { return None };
         let view = cluster.registry.view();
         loop {
@@ -108,7 +108,7 @@ impl Loading {
             if Instant::now() >= *until || waiting.iter().all(hopeless) {
                 return Some(missing(waiting, status.as_deref()));
             }
-            sleep(LOOK);
+            tokio::time::sleep(LOOK).await;
         }
     }
 

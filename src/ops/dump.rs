@@ -2,7 +2,7 @@
 
 use std::io::{BufWriter, Write};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use super::run::load;
 use crate::answer::walk;
@@ -14,9 +14,13 @@ pub fn dump(run: &Run, out: impl Write) -> anyhow::Result<()> {
     // Pod names are not written.
     let mut kinds = KindSet::ALL;
     kinds.remove(Kind::Pod);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .context("cannot start the runtime that waits for the first lists")?;
     let mut out = BufWriter::new(out);
     for loading in load(&run.config)?.values() {
-        if let Some(missing) = loading.wait(kinds) {
+        if let Some(missing) = runtime.block_on(loading.wait(kinds)) {
             bail!("the zone is not complete: {missing}");
         }
         let view = loading.view();

@@ -26,8 +26,24 @@ pub fn serve(run: &Run) -> anyhow::Result<()> {
     // Before the sockets open, so that no signal ends the process with queries unanswered.
     let mut signals = runtime.block_on(async { Signals::new() })?;
     let loaded = load(config)?;
-    for missing in loaded.values().filter_map(|loading| loading.wait(KindSet::ALL)) {
-        tracing::warn!("serving before the first lists are complete; names wait for {missing}");
+    let complete = async {
+        for loading in loaded.values() {
+            if let Some(missing) = loading.wait(KindSet::ALL).await {
+                tracing::warn!(
+                    "serving before the first lists are complete; names wait for {missing}"
+                );
+            }
+        }
+    };
+    let stopped = runtime.block_on(async {
+        tokio::select! {
+            () = complete => false,
+            () = signals.stop() => true,
+        }
+    });
+    if stopped {
+        tracing::info!("stopped before the sockets were opened");
+        return Ok(());
     }
     let clusters = follow(loaded)?;
     let servers: Arc<[Server]> = servers(config, &clusters)?.into();
