@@ -86,7 +86,7 @@ impl<C: Clock> Publisher<C> {
         }
     }
 
-    /// Has `told` run after each view that is put in place.
+    /// Has `told` run after each view with other records that is put in place.
     #[must_use]
     pub fn with_told(self, told: impl Fn() + Send + 'static) -> Self {
         Self { told: Box::new(told), ..self }
@@ -122,8 +122,11 @@ impl<C: Clock> Publisher<C> {
             self.built = Arc::new(built);
             self.registry.restore_ends();
         }
-        self.registry.view.store(Arc::clone(&self.built));
-        (self.told)();
+        let before = self.registry.view.swap(Arc::clone(&self.built));
+        // A doubt is no news to whoever keeps what is known.
+        if before.serial() != self.built.serial() {
+            (self.told)();
+        }
         true
     }
 
