@@ -132,9 +132,9 @@ fn measure(mode: &str, minor: &'static str, sizes: &Sizes) -> Result<()> {
     tell("idle", &mut idle);
 
     let stop = AtomicBool::new(false);
-    let made = AtomicUsize::new(0);
+    let count = AtomicUsize::new(0);
     let (busy, rate) = thread::scope(|scope| {
-        scope.spawn(|| storm(&api, sizes, each, &stop, &made));
+        scope.spawn(|| storm(&api, sizes, each, &stop, &count));
         let began = Instant::now();
         let mut busy = Vec::new();
         let mut all = || {
@@ -146,7 +146,7 @@ fn measure(mode: &str, minor: &'static str, sizes: &Sizes) -> Result<()> {
         };
         let done = all();
         stop.store(true, Ordering::Release);
-        let rate = made.load(Ordering::Acquire) as f64 / began.elapsed().as_secs_f64();
+        let rate = count.load(Ordering::Acquire) as f64 / began.elapsed().as_secs_f64();
         done.map(|()| (busy, rate))
     })?;
     let mut busy = busy;
@@ -172,7 +172,7 @@ fn tell(when: &str, latencies: &mut [Duration]) {
 }
 
 /// Changes of Services and slices that nobody asks about, evenly spread over time.
-fn storm(api: &Api, sizes: &Sizes, each: usize, stop: &AtomicBool, made: &AtomicUsize) {
+fn storm(api: &Api, sizes: &Sizes, each: usize, stop: &AtomicBool, count: &AtomicUsize) {
     let began = Instant::now();
     let half = sizes.services / 2;
     for turn in 0.. {
@@ -189,7 +189,7 @@ fn storm(api: &Api, sizes: &Sizes, each: usize, stop: &AtomicBool, made: &Atomic
             let unready = turn % (each + 1);
             api.change(SLICES, at, |revision| objects::slice(at, each, unready, revision));
         }
-        made.store(turn + 1, Ordering::Release);
+        count.store(turn + 1, Ordering::Release);
     }
 }
 
