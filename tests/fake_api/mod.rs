@@ -130,14 +130,27 @@ pub(crate) struct FakeApi {
 
 impl FakeApi {
     pub(crate) fn start(knobs: Knobs) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::resume(SocketAddr::from(([127, 0, 0, 1], 0)), Store::default(), knobs)
+    }
+
+    /// A server with the objects of another, that may have ended, and at its address.
+    pub(crate) fn resume(address: SocketAddr, store: Store, knobs: Knobs) -> Self {
+        let mut bound = TcpListener::bind(address);
+        // A client that knocks on its own port from within may hold it for a moment.
+        until("the address is free", || {
+            if bound.is_err() {
+                bound = TcpListener::bind(address);
+            }
+            bound.is_ok()
+        });
+        let listener = bound.unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let inner = Arc::new(Inner {
-            store: Mutex::default(),
+            newest: watch::Sender::new(store.revision()),
+            store: Mutex::new(store),
             knobs: Mutex::new(knobs),
             requests: Mutex::default(),
-            newest: watch::Sender::new(0),
             orders: broadcast::Sender::new(64),
             up: watch::Sender::new(true),
         });
@@ -148,7 +161,11 @@ impl FakeApi {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.address())
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Changes objects; gives back what `change` does.

@@ -1,0 +1,30 @@
+//! The binary through outages of an API server: restored from disk, killed, cut off, and never
+//! without an answer that it could give. Real processes and sockets, a fake API server.
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+mod absent;
+#[cfg(test)]
+mod ask;
+#[cfg(test)]
+#[allow(dead_code)] // The watches' tests use the rest.
+#[path = "../fake_api/mod.rs"]
+mod fake_api;
+#[cfg(test)]
+mod foreign;
+#[cfg(test)]
+#[allow(dead_code)] // The watches' tests use the rest.
+#[path = "../watch/objects.rs"]
+mod objects;
+#[cfg(test)]
+mod restored;
+#[cfg(test)]
+#[allow(dead_code)] // The command line's tests use the rest.
+#[path = "../cli/run.rs"]
+mod run;
+#[cfg(test)]
+mod steady;
+#[cfg(test)]
+mod touch;
+#[cfg(test)]
+mod world;
