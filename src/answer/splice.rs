@@ -101,10 +101,17 @@ pub(super) fn splice(
 /// behind the names of any other type.
 const SOA_NUMBERS: usize = 20;
 
-/// Whether the names in a record's data are whole, with nothing around them but what belongs there.
+/// Whether a record's data have the length of their type, and names in them are whole, with nothing
+/// around them but what belongs there.
 fn is_whole(message: &[u8], found: &Found) -> bool {
     let data = message.get(found.data..found.end).unwrap_or(&[]);
-    let Some((prefix, names)) = names_in(found.rtype, data) else { return true };
+    let Some((prefix, names)) = names_in(found.rtype, data) else {
+        return match found.rtype {
+            rtype::A => data.len() == 4,
+            rtype::AAAA => data.len() == 16,
+            _ => true,
+        };
+    };
     let mut at = Some(found.data + prefix);
     for _ in 0..names {
         at = at.and_then(|at| Expanded::default().expand(message, at));

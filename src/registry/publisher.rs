@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::{Receiver, after, never, select};
 
 use super::Registry;
 use super::model::Dirty;
@@ -22,6 +22,9 @@ const PART: usize = 256;
 /// After how much looked at for one view memory is tidied: more than daily business, less than a
 /// list of a cluster that would be missed.
 const TIDY_AFTER: usize = 2_000;
+/// After how long without a change it is tidied once more: by then the source and the query threads
+/// have let go of what they held for the list.
+const TIDY_REST: Duration = Duration::from_secs(1);
 
 /// Where the serial's time comes from.
 pub trait Clock: Send + 'static {
@@ -45,6 +48,8 @@ pub struct Publisher<C = SystemClock> {
     registry: Arc<Registry>,
     clock: C,
     tidy: fn(),
+    /// Much was compiled, and what the other threads let go since has not been given back.
+    untidy: bool,
     told: Box<dyn Fn() + Send>,
     /// What the registry's objects make, shown or not.
     built: Arc<View>,
@@ -54,7 +59,7 @@ impl<C: Clock> Publisher<C> {
     /// The publisher of `registry`, of which there must be but one.
     pub fn new(registry: Arc<Registry>, clock: C) -> Self {
         let built = Arc::new(View::empty(Arc::clone(&registry.spec), registry.seed));
-        Self { registry, clock, tidy: || (), told: Box::new(|| ()), built }
+        Self { registry, clock, tidy: || (), untidy: false, told: Box::new(|| ()), built }
     }
 
     /// Has `tidy` run after each view for which much was compiled, such as a first list: for an
@@ -69,9 +74,15 @@ impl<C: Clock> Publisher<C> {
         let mut published: Option<Instant> = None;
         loop {
             let woken = self.registry.woken.clone();
+            let rest = if self.untidy { after(TIDY_REST) } else { never() };
             select! {
                 recv(stop) -> _ => return,
                 recv(woken) -> _ => {}
+                recv(rest) -> _ => {
+                    self.untidy = false;
+                    (self.tidy)();
+                    continue;
+                }
             }
             let rest = published.map_or(Duration::ZERO, |at| GATHER.saturating_sub(at.elapsed()));
             if !rest.is_zero() {
@@ -104,6 +115,7 @@ impl<C: Clock> Publisher<C> {
         }
         let published = changed && self.show();
         if looked_at > TIDY_AFTER {
+            self.untidy = true;
             (self.tidy)();
         }
         published

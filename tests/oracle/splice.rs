@@ -293,6 +293,18 @@ fn malformed_data_are_a_failure_and_not_a_truncation() {
 }
 
 #[test]
+fn an_address_of_another_length_is_a_failure() {
+    let good = said(TARGET, RecordType::A, ResponseCode::NoError, &[a(TARGET, 9)], &[]);
+    for octets in [&[][..], &[192, 0, 2], &[192, 0, 2, 9, 0]] {
+        let mut message = good[..good.len() - 6].to_vec();
+        message.extend_from_slice(&u16::try_from(octets.len()).expect("few").to_be_bytes());
+        message.extend_from_slice(octets);
+        let got = chase(RecordType::A, Ok(&message), Transport::Udp).expect("a response");
+        assert_eq!(got.cause, Cause::Upstream(Failure::Unusable), "{octets:?}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_truncated_to_whole_records() {
     let records: Vec<Record> = (0..200).map(|last| a(TARGET, last)).collect();
     let message = said(TARGET, RecordType::A, ResponseCode::NoError, &records, &[]);
