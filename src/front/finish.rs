@@ -5,10 +5,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::{Block, Front, Work, decide};
-use crate::answer::{
-    self, Cause, Failure, Outcome, Query, Rcode, STREAM_MOST, Settings, Transport,
-};
-use crate::serve::{MAX_UDP_RESPONSE, UpstreamError};
+use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Settings, Transport};
+use crate::serve::{UpstreamError, room};
 
 /// How many server blocks an alias may lead through: each asks the next as a client would.
 const BLOCKS_MOST: usize = 8;
@@ -136,14 +134,6 @@ impl<'a> Asking<'a> {
                 _ => Failure::Unreachable,
             }
         })
-    }
-}
-
-/// The largest response that a transport carries, in octets.
-fn room(transport: Transport) -> usize {
-    match transport {
-        Transport::Udp => MAX_UDP_RESPONSE,
-        Transport::Stream => STREAM_MOST,
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use arc_swap::{ArcSwap, Cache};
 
 use crate::answer::{self, Asked, Cause, Outcome, Query, Rcode, Reject, Settings, Transport};
-use crate::config::{Forward, ServerBlock};
+use crate::config::{self, Forward, ServerBlock};
 use crate::name::Name;
 use crate::serve::{self, Step, Upstreams};
 use crate::zone::View;
@@ -23,6 +23,13 @@ pub use local::local_addresses;
 
 /// Far enough apart that no two threads turn sets of addresses in step.
 const ROTATION_STRIDE: u32 = 0x9e37_79b9;
+
+// What a configuration may ask for is what an answer can be.
+const _: () = assert!(
+    config::MIN_BUFSIZE == answer::UDP_LEAST
+        && config::DEFAULT_BUFSIZE == answer::UDP_DEFAULT
+        && config::MAX_BUFSIZE == answer::UDP_MOST
+);
 
 /// One server block, ready to answer.
 #[derive(Debug)]

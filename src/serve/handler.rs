@@ -14,7 +14,7 @@ use hickory_server::proto::op::{Header, HeaderCounts, Message, Metadata, Respons
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::MessageResponseBuilder;
 
-use super::{Clerk, Desk, MAX_STREAM_RESPONSE, MAX_UDP_RESPONSE, Step, Transport};
+use super::{Clerk, Desk, Step, Transport, room};
 
 /// Answers a hickory server's requests from a [`Desk`].
 ///
@@ -49,12 +49,8 @@ impl<D: Desk> Handler<D> {
 
     /// The response in wire form; `None` is silence.
     async fn respond(&self, message: &[u8], transport: Transport) -> Option<Vec<u8>> {
-        let room = match transport {
-            Transport::Udp => MAX_UDP_RESPONSE,
-            Transport::Stream => MAX_STREAM_RESPONSE,
-        };
         let step = {
-            let mut out = vec![0; room];
+            let mut out = vec![0; room(transport)];
             let mut clerk = self.desk.clerk();
             clerk.refresh();
             match clerk.answer(message, transport, &mut out) {

@@ -17,6 +17,8 @@ mod worker;
 
 use std::future::Future;
 
+use crate::answer;
+
 pub use crate::answer::Transport;
 
 pub use handler::Handler;
@@ -35,10 +37,18 @@ pub const MAX_UDP_QUERY: usize = 4096;
 
 /// Octets of the largest response in a datagram, whatever a client offers: the usual upper bound
 /// of EDNS, above which fragments get lost.
-pub const MAX_UDP_RESPONSE: usize = 4096;
+pub const MAX_UDP_RESPONSE: usize = answer::UDP_MOST as usize;
 
 /// Octets of the largest message on a stream (RFC 1035, section 4.2.2).
-pub const MAX_STREAM_RESPONSE: usize = 65_535;
+pub const MAX_STREAM_RESPONSE: usize = answer::STREAM_MOST;
+
+/// The largest response that a transport carries, in octets.
+pub(crate) fn room(transport: Transport) -> usize {
+    match transport {
+        Transport::Udp => MAX_UDP_RESPONSE,
+        Transport::Stream => MAX_STREAM_RESPONSE,
+    }
+}
 
 /// What became of a query.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
