@@ -81,11 +81,6 @@ pub fn address_of(key: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// The namespace label and the address of a key that [`pod_key`] made.
-pub fn is_pod_key(key: &[u8]) -> bool {
-    key.first() == Some(&KEY_POD)
-}
-
 /// All proper ancestors of an address, as keys: 3 for IPv4, 31 for IPv6.
 pub fn ancestors(address: IpAddr) -> impl Iterator<Item = Key> {
     let mut parts = [0u8; 32];

@@ -81,9 +81,7 @@ impl Table {
     /// The hash by which `key` is found.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
-        let mut hasher = self.seed.build_hasher();
-        hasher.write(key);
-        hasher.finish()
+        hash_of(&self.seed, key)
     }
 
     /// Reads the line in which an entry of this hash would be listed and says what stands there,
@@ -173,6 +171,13 @@ impl Table {
     }
 }
 
+#[inline]
+fn hash_of(seed: &foldhash::fast::FixedState, key: &[u8]) -> u64 {
+    let mut hasher = seed.build_hasher();
+    hasher.write(key);
+    hasher.finish()
+}
+
 /// The shard of a hash, of a power of two of them: its uppermost bits.
 #[inline]
 #[allow(clippy::cast_possible_truncation)]
@@ -259,9 +264,7 @@ impl Shard {
                 let number = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
                 Body::Shared(self.large.get(number)?)
             };
-            let mut hasher = seed.build_hasher();
-            hasher.write(key);
-            Some(Entry { hash: hasher.finish(), key, body })
+            Some(Entry { hash: hash_of(seed, key), key, body })
         })
     }
 
@@ -273,9 +276,7 @@ impl Shard {
             .collect();
         for &(key, body) in changes {
             if let Some(body) = body {
-                let mut hasher = seed.build_hasher();
-                hasher.write(key);
-                entries.push(Entry { hash: hasher.finish(), key, body: Body::Plain(body) });
+                entries.push(Entry { hash: hash_of(seed, key), key, body: Body::Plain(body) });
             }
         }
         Self::build(&entries)
