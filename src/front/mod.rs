@@ -16,7 +16,7 @@ use arc_swap::{ArcSwap, Cache};
 use crate::answer::{self, Asked, Cause, Outcome, Query, Rcode, Reject, Settings, Transport};
 use crate::config::{self, Forward, ServerBlock};
 use crate::name::Name;
-use crate::serve::{self, Step, Upstreams};
+use crate::serve::{self, Asker, Client, Step, Upstreams};
 use crate::zone::View;
 
 pub use local::local_addresses;
@@ -139,8 +139,9 @@ impl serve::Clerk for Clerk {
     }
 
     #[inline]
-    fn answer(&mut self, message: &[u8], transport: Transport, out: &mut [u8]) -> Step {
+    fn answer(&mut self, message: &[u8], asker: Asker<'_>, out: &mut [u8]) -> Step {
         self.rotation = self.rotation.wrapping_add(1);
+        let transport = asker.transport();
         let read = self.query.read(message);
         let index = self.blocks.choose(self.query.asked());
         let view = |index: usize| self.views.get(index).and_then(Option::as_deref);
@@ -202,7 +203,7 @@ impl serve::Desk for Front {
         }
     }
 
-    async fn finish(&self, query: Vec<u8>, transport: Transport) -> Option<Vec<u8>> {
-        self.finish_query(&query, transport).await
+    async fn finish(&self, query: Vec<u8>, client: Client) -> Option<Vec<u8>> {
+        self.finish_query(&query, client.transport).await
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::bench::{Bench, WRITE_BATCH};
 use super::server::{Common, Stage};
 use super::tally::Counters;
-use super::{Clerk, Desk, MAX_STREAM_RESPONSE, Step, Transport};
+use super::{Asker, Clerk, Client, Desk, MAX_STREAM_RESPONSE, Step};
 
 /// Octets of the length before each message (RFC 1035, section 4.2.2).
 const PREFIX: usize = 2;
@@ -49,6 +49,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 pub(super) struct Connection<D: Desk> {
     stream: TcpStream,
     common: Arc<Common<D>>,
+    client: Client,
     /// Octets read but not yet answered: part of a query, or more where the client is held back.
     /// Holds no memory while empty, as does `unsent`.
     received: Vec<u8>,
@@ -88,11 +89,12 @@ enum Frame<'a> {
 }
 
 impl<D: Desk> Connection<D> {
-    pub(super) fn new(stream: TcpStream, common: Arc<Common<D>>) -> Self {
+    pub(super) fn new(stream: TcpStream, client: Client, common: Arc<Common<D>>) -> Self {
         let now = Instant::now();
         Self {
             stream,
             common,
+            client,
             received: Vec::new(),
             unsent: Vec::new(),
             deferred: JoinSet::new(),
@@ -233,7 +235,7 @@ impl<D: Desk> Connection<D> {
             counters.queries.add(1);
             let room = filled + PREFIX;
             let Some(room) = output.get_mut(room..room + MAX_STREAM_RESPONSE) else { break };
-            match clerk.answer(message, Transport::Stream, room) {
+            match clerk.answer(message, Asker::of(&self.client), room) {
                 Step::Reply(length) => {
                     let length = u16::try_from(length).unwrap_or(u16::MAX);
                     if let Some(prefix) = output.get_mut(filled..filled + PREFIX) {
@@ -266,8 +268,9 @@ impl<D: Desk> Connection<D> {
         };
         counters.deferred.add(1);
         let (desk, query) = (Arc::clone(&self.common.desk), message.to_vec());
+        let client = self.client;
         self.deferred.spawn(async move {
-            let response = desk.finish(query, Transport::Stream).await;
+            let response = desk.finish(query, client).await;
             drop(permit);
             response
         });

@@ -14,7 +14,7 @@ use hickory_server::proto::op::{Header, HeaderCounts, Message, Metadata, Respons
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::MessageResponseBuilder;
 
-use super::{Clerk, Desk, Step, Transport, room};
+use super::{Asker, Clerk, Client, Desk, Step, Transport, room};
 
 /// Answers a hickory server's requests from a [`Desk`].
 ///
@@ -48,12 +48,12 @@ impl<D: Desk> Handler<D> {
     }
 
     /// The response in wire form; `None` is silence.
-    async fn respond(&self, message: &[u8], transport: Transport) -> Option<Vec<u8>> {
+    async fn respond(&self, message: &[u8], client: Client) -> Option<Vec<u8>> {
         let step = {
-            let mut out = vec![0; room(transport)];
+            let mut out = vec![0; room(client.transport)];
             let mut clerk = self.desk.clerk();
             clerk.refresh();
-            match clerk.answer(message, transport, &mut out) {
+            match clerk.answer(message, Asker::of(&client), &mut out) {
                 Step::Reply(len) => {
                     out.truncate(len);
                     Some(Some(out))
@@ -64,7 +64,7 @@ impl<D: Desk> Handler<D> {
         };
         match step {
             Some(done) => done,
-            None => self.desk.finish(message.to_vec(), transport).await,
+            None => self.desk.finish(message.to_vec(), client).await,
         }
     }
 }
@@ -80,7 +80,8 @@ impl<D: Desk + Unpin> RequestHandler for Handler<D> {
             Protocol::Udp => Transport::Udp,
             _ => Transport::Stream,
         };
-        let octets = self.respond(request.as_slice(), transport).await;
+        let client = Client { from: request.src(), local: None, transport };
+        let octets = self.respond(request.as_slice(), client).await;
         let Some(message) = octets.and_then(|octets| Message::from_vec(&octets).ok()) else {
             return failed(request);
         };

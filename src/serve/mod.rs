@@ -5,6 +5,7 @@
 //! `serve` starts that runtime and ends it. The rooms below are reached through [`Desk`] alone.
 
 mod bench;
+mod client;
 mod connection;
 mod handler;
 mod listen;
@@ -21,6 +22,7 @@ use crate::answer;
 
 pub use crate::answer::Transport;
 
+pub use client::{Asker, Client};
 pub use handler::Handler;
 pub use listen::ServeError;
 pub use server::{
@@ -74,7 +76,7 @@ pub trait Desk: Send + Sync + 'static {
     fn finish(
         &self,
         query: Vec<u8>,
-        transport: Transport,
+        client: Client,
     ) -> impl Future<Output = Option<Vec<u8>>> + Send;
 }
 
@@ -83,9 +85,9 @@ pub trait Clerk: Send {
     /// Looks whether there is something newer to answer from; called once before each batch.
     fn refresh(&mut self);
 
-    /// Answers `query` into `out`, which holds [`MAX_UDP_RESPONSE`] octets for
+    /// Answers `query` of `asker` into `out`, which holds [`MAX_UDP_RESPONSE`] octets for
     /// [`Transport::Udp`] and [`MAX_STREAM_RESPONSE`] for [`Transport::Stream`]. What `out` held
     /// before is undefined, and `query` may be cut or be no DNS message at all; on a stream it has
     /// at least the 12 octets of a header.
-    fn answer(&mut self, query: &[u8], transport: Transport, out: &mut [u8]) -> Step;
+    fn answer(&mut self, query: &[u8], asker: Asker<'_>, out: &mut [u8]) -> Step;
 }

@@ -140,7 +140,13 @@ impl Server {
         for sockets in &sockets {
             let own = Arc::new(Counters::default());
             counters.push(Arc::clone(&own));
-            seats.push(Worker::new(Arc::clone(&common), own, sockets.clone(), watch.clone()));
+            seats.push(Worker::new(
+                Arc::clone(&common),
+                own,
+                sockets.clone(),
+                addresses.clone(),
+                watch.clone(),
+            ));
         }
         let traffic = {
             let common = Arc::clone(&common);

@@ -15,10 +15,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 
-use super::Desk;
 use super::connection::Connection;
 use super::server::{Common, Stage};
 use super::tally::{Connections, Count};
+use super::{Client, Desk, Transport};
 
 /// The first pause after the kernel could not accept for want of descriptors or memory.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
@@ -78,15 +78,16 @@ pub(super) async fn accept<D: Desk>(
 
 fn welcome<D: Desk>(
     stream: TcpStream,
-    client: SocketAddr,
+    from: SocketAddr,
     common: &Arc<Common<D>>,
     alive: &mpsc::Sender<Infallible>,
 ) {
     // Dropped here, the connection is closed.
-    let Some(pass) = common.door.admit(client.ip()) else { return };
+    let Some(pass) = common.door.admit(from.ip()) else { return };
+    let client = Client { from, local: stream.local_addr().ok(), transport: Transport::Stream };
     let (common, alive) = (Arc::clone(common), alive.clone());
     tokio::spawn(async move {
-        Connection::new(stream, common).run().await;
+        Connection::new(stream, client, common).run().await;
         drop((pass, alive));
     });
 }

@@ -59,6 +59,13 @@ pub(super) struct Origin {
     pub(super) local: Option<IpAddr>,
 }
 
+/// What the kernel wrote about one datagram, read where somebody wants to know.
+#[derive(Clone, Copy)]
+pub(super) struct Envelope<'b> {
+    name: &'b sockaddr_in6,
+    head: &'b msghdr,
+}
+
 /// The datagrams of one system call, their responses, and all the memory for both.
 pub(super) struct Batch {
     queries: Slab<Line>,
@@ -178,15 +185,15 @@ impl Batch {
         }
     }
 
-    /// Datagram `slot` and room of [`MAX_UDP_RESPONSE`] octets for its response. All queries of a
-    /// batch can be looked at before the first one is answered.
-    pub(super) fn exchange(&mut self, slot: usize) -> (&[u8], &mut [u8]) {
+    /// Datagram `slot`, what is known of its sender, and room of [`MAX_UDP_RESPONSE`] octets for
+    /// its response. All queries of a batch can be looked at before the first one is answered.
+    pub(super) fn exchange(&mut self, slot: usize) -> (&[u8], Envelope<'_>, &mut [u8]) {
         // `replies` is below BATCH unless one slot is answered twice; then the last is replaced.
         let room = self.responses.at(self.replies.min(BATCH - 1) * TX_LINES);
         // SAFETY: `responses` has TX_LINES lines for each slot, at least MAX_UDP_RESPONSE octets,
         // initialised, apart from `queries`, and borrowed by nobody else while `self` is.
         let room = unsafe { slice::from_raw_parts_mut(room.cast(), MAX_UDP_RESPONSE) };
-        (self.query(slot), room)
+        (self.query(slot), self.envelope(slot), room)
     }
 
     /// Queues the first `length` octets of the room that [`Batch::exchange`] gave as the response
@@ -195,7 +202,7 @@ impl Batch {
         if slot >= self.received || self.replies >= BATCH {
             return;
         }
-        let local = self.local(slot);
+        let local = self.envelope(slot).local();
         let reply = self.replies;
         // SAFETY: `slot` and `reply` are below BATCH and so within the slabs. The peer's name stays
         // as it is until the next `receive`, which also forgets the replies.
@@ -255,62 +262,83 @@ impl Batch {
         if slot >= self.received {
             return None;
         }
-        let name = self.peers.at(slot);
-        // SAFETY: the kernel has written a name of the family it states; `sockaddr_in` is smaller
-        // than `sockaddr_in6` and needs no stricter alignment.
-        let peer = unsafe {
-            match c_int::from((*name).sin6_family) {
-                libc::AF_INET => {
-                    let name = &*name.cast::<sockaddr_in>();
-                    let ip = Ipv4Addr::from(name.sin_addr.s_addr.to_ne_bytes());
-                    SocketAddrV4::new(ip, u16::from_be(name.sin_port)).into()
-                }
-                libc::AF_INET6 => {
-                    let name = &*name;
-                    let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
-                    let port = u16::from_be(name.sin6_port);
-                    SocketAddrV6::new(ip, port, name.sin6_flowinfo, name.sin6_scope_id).into()
-                }
-                _ => return None,
-            }
-        };
-        Some(Origin { peer, local: self.local(slot) })
+        let envelope = self.envelope(slot);
+        Some(Origin { peer: envelope.peer()?, local: envelope.local() })
+    }
+
+    /// What is known of the sender of datagram `slot`.
+    fn envelope(&self, slot: usize) -> Envelope<'_> {
+        // SAFETY: `at` checks the slot. Both live as long as the batch and are initialised, and
+        // neither they nor the control area behind the header are written but through `&mut self`.
+        unsafe { Envelope { name: &*self.peers.at(slot), head: &(*self.rx.at(slot)).msg_hdr } }
     }
 
     /// How many datagrams the kernel has dropped on this socket since it was opened, as told with
     /// the last datagram; absent while it has dropped none.
     pub(super) fn drops(&self) -> Option<u32> {
         let slot = self.received.checked_sub(1)?;
-        let data = self.control(slot, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 4)?;
+        let data = self.envelope(slot).control(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 4)?;
         Some(u32::from_ne_bytes(data.try_into().ok()?))
     }
 
-    /// The address that datagram `slot` was sent to. A group address is left out: nobody may send
-    /// from it.
-    fn local(&self, slot: usize) -> Option<IpAddr> {
-        // SAFETY: callers have checked the slot, and `at` does so again.
-        if unsafe { (*self.rx.at(slot)).msg_hdr.msg_controllen } == 0 {
+    /// Gives a receive header its full lengths again; the kernel shortens them.
+    fn renew(&self, slot: usize) {
+        // SAFETY: `at` checks the slot, and only the thread that owns the batch is here.
+        let head = unsafe { &mut (*self.rx.at(slot)).msg_hdr };
+        head.msg_namelen = length_of::<sockaddr_in6>();
+        head.msg_controllen = CONTROL as _;
+        head.msg_flags = 0;
+    }
+}
+
+impl<'b> Envelope<'b> {
+    /// Whether it came over IPv4.
+    pub(super) fn is_ipv4(&self) -> bool {
+        c_int::from(self.name.sin6_family) == libc::AF_INET
+    }
+
+    /// Who sent it; absent where the kernel wrote a name of a family that we have no socket of.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        match c_int::from(self.name.sin6_family) {
+            libc::AF_INET => {
+                // SAFETY: the kernel has written a name of the family it states; `sockaddr_in` is
+                // smaller than `sockaddr_in6` and needs no stricter alignment.
+                let name = unsafe { &*ptr::from_ref(self.name).cast::<sockaddr_in>() };
+                let ip = Ipv4Addr::from(name.sin_addr.s_addr.to_ne_bytes());
+                Some(SocketAddrV4::new(ip, u16::from_be(name.sin_port)).into())
+            }
+            libc::AF_INET6 => {
+                let name = self.name;
+                let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
+                let port = u16::from_be(name.sin6_port);
+                Some(SocketAddrV6::new(ip, port, name.sin6_flowinfo, name.sin6_scope_id).into())
+            }
+            _ => None,
+        }
+    }
+
+    /// The address that it was sent to, where the socket tells. A group address is left out:
+    /// nobody may send from it.
+    pub(super) fn local(&self) -> Option<IpAddr> {
+        if self.head.msg_controllen == 0 {
             return None;
         }
-        let v4 = self.control(slot, libc::IPPROTO_IP, libc::IP_PKTINFO, PKTINFO_V4);
+        let v4 = self.control(libc::IPPROTO_IP, libc::IP_PKTINFO, PKTINFO_V4);
         if let Some(&[_, _, _, _, a, b, c, d, ..]) = v4 {
             return Some(Ipv4Addr::new(a, b, c, d).into());
         }
-        let v6 = self.control(slot, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, PKTINFO_V6)?;
+        let v6 = self.control(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, PKTINFO_V6)?;
         let ip = Ipv6Addr::from(*v6.first_chunk::<16>()?);
         (!ip.is_multicast()).then_some(ip.into())
     }
 
-    /// The first `length` octets of a control message of datagram `slot`.
-    fn control(&self, slot: usize, level: c_int, kind: c_int, length: c_uint) -> Option<&[u8]> {
-        if slot >= self.received {
-            return None;
-        }
-        // SAFETY: the header is within `rx`, its control area is owned by the batch, and the
+    /// The first `length` octets of one of its control messages.
+    fn control(&self, level: c_int, kind: c_int, length: c_uint) -> Option<&'b [u8]> {
+        // SAFETY: the control area is owned by the batch that the envelope borrows from, and the
         // kernel has set `msg_controllen` to what it wrote there, so that the CMSG functions keep
         // to it. The data are read only where the message says that it holds so much.
         unsafe {
-            let head = &raw const (*self.rx.at(slot)).msg_hdr;
+            let head = ptr::from_ref(self.head);
             let mut message: *const cmsghdr = libc::CMSG_FIRSTHDR(head);
             while let Some(found) = message.as_ref() {
                 if found.cmsg_level == level && found.cmsg_type == kind {
@@ -327,15 +355,6 @@ impl Batch {
             }
         }
         None
-    }
-
-    /// Gives a receive header its full lengths again; the kernel shortens them.
-    fn renew(&self, slot: usize) {
-        // SAFETY: `at` checks the slot, and only the thread that owns the batch is here.
-        let head = unsafe { &mut (*self.rx.at(slot)).msg_hdr };
-        head.msg_namelen = length_of::<sockaddr_in6>();
-        head.msg_controllen = CONTROL as _;
-        head.msg_flags = 0;
     }
 }
 

@@ -5,7 +5,7 @@
 //! by: one datagram when there is little to do, so that nothing ever waits for a batch to fill.
 #![forbid(unsafe_code)]
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tracing::error;
 use super::server::{Common, Stage, Watch};
 use super::sys::{self, BATCH, Batch, Origin, Poller};
 use super::tally::Counters;
-use super::{Clerk, Desk, Step, Transport};
+use super::{Asker, Clerk, Client, Desk, Step, Transport};
 
 /// Full batches that one socket is given before the others get their turn.
 const ROUNDS: usize = 8;
@@ -41,6 +41,8 @@ pub(super) struct Worker<D: Desk> {
     counters: Arc<Counters>,
     batch: Batch,
     sockets: Vec<Arc<UdpSocket>>,
+    /// What each socket is bound to.
+    bound: Vec<SocketAddr>,
     /// Drops of each socket as last told by the kernel, which counts from when it was opened.
     drops: Vec<u32>,
     /// The sockets in their order, then what wakes the worker to stop.
@@ -53,6 +55,7 @@ impl<D: Desk> Worker<D> {
         common: Arc<Common<D>>,
         counters: Arc<Counters>,
         sockets: Vec<Arc<UdpSocket>>,
+        bound: Vec<SocketAddr>,
         watch: Watch,
     ) -> Self {
         let descriptors = sockets.iter().map(AsFd::as_fd).chain([watch.descriptor()]);
@@ -64,6 +67,7 @@ impl<D: Desk> Worker<D> {
             common,
             counters,
             sockets,
+            bound,
             watch,
         }
     }
@@ -123,8 +127,8 @@ impl<D: Desk> Worker<D> {
 
     /// One batch: receive, answer, send. Returns how many datagrams there were.
     fn turn(&mut self, index: usize) -> usize {
-        let Self { common, clerk, counters, batch, sockets, drops, .. } = self;
-        let Some(socket) = sockets.get(index) else { return 0 };
+        let Self { common, clerk, counters, batch, sockets, bound, drops, .. } = self;
+        let (Some(socket), Some(bound)) = (sockets.get(index), bound.get(index)) else { return 0 };
         let count = match batch.receive(socket.as_fd()) {
             Ok(0) => return 0,
             Ok(count) => count,
@@ -137,11 +141,11 @@ impl<D: Desk> Worker<D> {
         clerk.refresh();
         let (mut silences, mut deferred, mut overloads) = (0, 0, 0);
         for slot in 0..count {
-            let (query, room) = batch.exchange(slot);
-            match clerk.answer(query, Transport::Udp, room) {
+            let (query, envelope, room) = batch.exchange(slot);
+            match clerk.answer(query, Asker::datagram(envelope, bound), room) {
                 Step::Reply(length) => batch.reply(slot, length),
                 Step::Silence => silences += 1,
-                Step::Deferred if defer(common, batch, slot, socket) => deferred += 1,
+                Step::Deferred if defer(common, batch, slot, socket, bound) => deferred += 1,
                 Step::Deferred => overloads += 1,
             }
         }
@@ -165,13 +169,16 @@ fn defer<D: Desk>(
     batch: &Batch,
     slot: usize,
     socket: &Arc<UdpSocket>,
+    bound: &SocketAddr,
 ) -> bool {
     let Some(origin) = batch.origin(slot) else { return false };
     let Ok(permit) = Arc::clone(&common.gate).try_acquire_owned() else { return false };
     let query = batch.query(slot).to_vec();
+    let local = SocketAddr::new(origin.local.unwrap_or(bound.ip()), bound.port());
+    let client = Client { from: origin.peer, local: Some(local), transport: Transport::Udp };
     let (shared, socket) = (Arc::clone(common), Arc::clone(socket));
     common.runtime.spawn(async move {
-        let response = shared.desk.finish(query, Transport::Udp).await;
+        let response = shared.desk.finish(query, client).await;
         send_late(&shared.finished, &socket, &origin, response.as_deref());
         drop(permit);
     });

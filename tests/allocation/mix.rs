@@ -13,7 +13,7 @@ use fingerpost::config::{Forward, ServerBlock};
 use fingerpost::front::{Block, Front};
 use fingerpost::name::Name;
 use fingerpost::registry::{Publisher, Registry, SystemClock};
-use fingerpost::serve::{Clerk, Desk, MAX_STREAM_RESPONSE, MAX_UDP_RESPONSE, Step};
+use fingerpost::serve::{Asker, Clerk, Client, Desk, MAX_STREAM_RESPONSE, MAX_UDP_RESPONSE, Step};
 use fingerpost::zone::{Fallthrough, Pods, Spec, View};
 
 use crate::counting::count;
@@ -258,7 +258,9 @@ fn a_clerk_allocates_nothing() {
                 Transport::Udp => MAX_UDP_RESPONSE,
                 Transport::Stream => MAX_STREAM_RESPONSE,
             };
-            let kind = match clerk.answer(message, transport, &mut out[..most]) {
+            let from = "192.0.2.9:5353".parse().expect("an address");
+            let client = Client { from, local: None, transport };
+            let kind = match clerk.answer(message, Asker::of(&client), &mut out[..most]) {
                 Step::Reply(_) => 0,
                 Step::Silence => 1,
                 Step::Deferred => 2,

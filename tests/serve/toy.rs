@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fingerpost::config::Listen;
-use fingerpost::serve::{Clerk, Desk, Options, Server, Step, Transport};
+use fingerpost::serve::{Asker, Clerk, Client, Desk, Options, Server, Step, Transport};
 
 /// Long enough for a busy machine: no test waits for it unless it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,7 +38,8 @@ impl Desk for Toy {
         ToyClerk { refreshed: false }
     }
 
-    async fn finish(&self, query: Vec<u8>, _: Transport) -> Option<Vec<u8>> {
+    async fn finish(&self, query: Vec<u8>, client: Client) -> Option<Vec<u8>> {
+        assert!(client.from.ip().is_loopback(), "{client:?}");
         tokio::time::sleep(Duration::from_millis(number(&query))).await;
         Some(query)
     }
@@ -49,9 +50,13 @@ impl Clerk for ToyClerk {
         self.refreshed = true;
     }
 
-    fn answer(&mut self, query: &[u8], transport: Transport, out: &mut [u8]) -> Step {
+    fn answer(&mut self, query: &[u8], asker: Asker<'_>, out: &mut [u8]) -> Step {
         assert!(self.refreshed, "a batch begins with a refresh");
-        match transport {
+        let client = asker.client();
+        assert!(client.from.ip().is_loopback() && client.from.port() != 0, "{client:?}");
+        assert!(client.local.is_some_and(|local| local.ip().is_loopback()), "{client:?}");
+        assert_eq!(client.from.is_ipv4(), asker.is_ipv4());
+        match asker.transport() {
             Transport::Udp => assert_eq!(out.len(), fingerpost::serve::MAX_UDP_RESPONSE),
             Transport::Stream => assert_eq!(out.len(), fingerpost::serve::MAX_STREAM_RESPONSE),
         }

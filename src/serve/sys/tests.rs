@@ -37,7 +37,9 @@ fn a_batch_goes_round_again_and_again() {
                 let origin = batch.origin(slot).expect("origin");
                 assert_eq!(origin.peer, client.local_addr().expect("address"));
                 assert_eq!(origin.local, None, "nobody asked the kernel for it");
-                let (query, room) = batch.exchange(slot);
+                let (query, envelope, room) = batch.exchange(slot);
+                assert_eq!(envelope.peer(), Some(client.local_addr().expect("address")));
+                assert!(envelope.is_ipv4());
                 let &[a, b] = query else { panic!("wrong length: {query:?}") };
                 // Every other one is answered, so that responses and queries part ways.
                 if b % 2 == 0 {
@@ -65,7 +67,7 @@ fn a_datagram_that_cannot_be_sent_is_told_and_skipped() {
     }
     receive(&mut batch, &server, 3);
     for slot in 0..3 {
-        batch.exchange(slot).1[0] = 1;
+        batch.exchange(slot).2[0] = 1;
         batch.reply(slot, 1);
     }
     let mut faults = 0;
