@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod dump;
 #[cfg(test)]
 mod follow;

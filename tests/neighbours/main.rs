@@ -1,0 +1,12 @@
+//! The binary behind other DNS servers, each with the configuration that
+//! `deploy/forward-target/README.md` shows for it: every record of the examples must come through.
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+mod behind;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+#[allow(dead_code)] // The command line's tests use the rest.
+#[path = "../cli/run.rs"]
+mod run;
