@@ -20,7 +20,7 @@ mod write;
 pub use crate::name::is_within;
 pub use cause::{Cause, Failure};
 pub use query::{Asked, Edns, Query, Rcode, Reject};
-pub use resolve::{Located, locate};
+pub use resolve::Ahead;
 pub use walk::{Line, records, walk};
 
 use crate::zone::record::QNAME_POINTER;
@@ -28,7 +28,7 @@ use crate::zone::{View, ZoneKind};
 use alias::Outside;
 use ede::ExtendedError;
 use reply::{Reply, Section};
-use resolve::Node;
+use resolve::{Located, Node};
 use write::{Writer, rtype};
 
 /// The UDP payload that every asker takes, in octets (RFC 1035, section 4.2.1).
@@ -108,21 +108,31 @@ pub struct Desk<'d> {
 #[inline]
 pub fn answer(desk: &Desk<'_>, message: &[u8], query: &mut Query, out: &mut [u8]) -> Outcome {
     match query.read(message) {
-        Ok(()) => respond(desk, message, query, out),
+        Ok(()) => {
+            let ahead = desk.view.and_then(|view| Ahead::of(view, &query.asked));
+            respond(desk, message, query, ahead, out)
+        }
         Err(Reject::Silence) => Outcome::Silence,
         Err(Reject::Rcode(rcode)) => error(desk, message, query, rcode, Cause::Malformed, out),
     }
 }
 
-/// Answers a query that has been read from `message`.
+/// Answers a query that has been read from `message`; `ahead` is what [`Ahead::of`] says of its
+/// name in the desk's view.
 #[inline]
-pub fn respond(desk: &Desk<'_>, message: &[u8], query: &Query, out: &mut [u8]) -> Outcome {
+pub fn respond(
+    desk: &Desk<'_>,
+    message: &[u8],
+    query: &Query,
+    ahead: Option<Ahead>,
+    out: &mut [u8],
+) -> Outcome {
     let outside = if desk.settings.upstream && query.recursion_desired() {
         Outside::Ask
     } else {
         Outside::Bare
     };
-    respond_with(desk, message, query, outside, out)
+    respond_with(desk, message, query, ahead, outside, out)
 }
 
 /// Makes the response to a query whose answer was [`Outcome::Chase`] of what an upstream said to
@@ -141,7 +151,8 @@ pub fn chased(
                 Err(Failure::Nobody) => Outside::Bare,
                 Err(failure) => Outside::Failed(failure),
             };
-            respond_with(desk, message, query, outside, out)
+            let ahead = desk.view.and_then(|view| Ahead::of(view, &query.asked));
+            respond_with(desk, message, query, ahead, outside, out)
         }
         Err(_) => Outcome::Silence,
     }
@@ -165,6 +176,7 @@ fn respond_with(
     desk: &Desk<'_>,
     message: &[u8],
     query: &Query,
+    ahead: Option<Ahead>,
     outside: Outside<'_>,
     out: &mut [u8],
 ) -> Outcome {
@@ -173,7 +185,7 @@ fn respond_with(
     if query.qclass != CLASS_IN || !served {
         return error(desk, message, query, Rcode::Refused, Cause::NotServed, out);
     }
-    let located = desk.view.and_then(|view| Some((view, locate(view, &query.asked)?)));
+    let located = desk.view.and_then(|view| Some((view, ahead?.located(view)?)));
     let Some((view, located)) = located else {
         if settings.upstream {
             return Outcome::Forward;

@@ -53,7 +53,9 @@ impl<'a> Asking<'a> {
         let view = block.and_then(|block| block.view.as_ref()).map(|view| view.load_full());
         let view = view.as_deref();
         let rotation = self.front.rotations.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let work = Work { message, query: &query, read, transport: self.transport, rotation };
+        let ahead = view.and_then(|view| answer::Ahead::of(view, query.asked()));
+        let transport = self.transport;
+        let work = Work { message, query: &query, read, ahead, transport, rotation };
         let outcome = decide(block, view, work, &mut out);
         let settings = block.map(|block| block.settings_for(query.asked())).unwrap_or_default();
         let desk = answer::Desk { view, settings: &settings, transport: self.transport, rotation };

@@ -8,12 +8,15 @@
 mod finish;
 mod local;
 
+use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::{ArcSwap, Cache};
 
-use crate::answer::{self, Asked, Cause, Outcome, Query, Rcode, Reject, Settings, Transport};
+use crate::answer::{
+    self, Ahead, Asked, Cause, Outcome, Query, Rcode, Reject, Settings, Transport,
+};
 use crate::config::{self, Forward, ServerBlock};
 use crate::name::Name;
 use crate::serve::{self, Asker, Client, Step, Upstreams};
@@ -123,8 +126,24 @@ pub struct Clerk {
     blocks: Blocks,
     caches: Vec<Option<Newest>>,
     views: Vec<Option<Arc<View>>>,
-    query: Query,
+    /// The queries of the batch that was read last.
+    batch: Box<[Opened]>,
     rotation: u32,
+}
+
+/// A query that has been read, and what hangs on its name alone.
+#[derive(Clone, Debug)]
+struct Opened {
+    query: Query,
+    read: Result<(), Reject>,
+    block: Option<usize>,
+    ahead: Option<Ahead>,
+}
+
+impl Default for Opened {
+    fn default() -> Self {
+        Self { query: Query::default(), read: Err(Reject::Silence), block: None, ahead: None }
+    }
 }
 
 impl serve::Clerk for Clerk {
@@ -139,18 +158,45 @@ impl serve::Clerk for Clerk {
     }
 
     #[inline]
-    fn answer(&mut self, message: &[u8], asker: Asker<'_>, out: &mut [u8]) -> Step {
+    fn read<'q>(&mut self, queries: impl ExactSizeIterator<Item = &'q [u8]>) {
+        let Self { blocks, views, batch, .. } = self;
+        let view = |block: Option<usize>| views.get(block?).and_then(Option::as_deref);
+        let count = queries.len().min(batch.len());
+        for (opened, message) in batch.iter_mut().zip(queries) {
+            opened.read = opened.query.read(message);
+            opened.block = blocks.choose(opened.query.asked());
+            let asked = opened.query.asked();
+            opened.ahead = view(opened.block).and_then(|view| Ahead::of(view, asked));
+        }
+        if count < 2 {
+            return;
+        }
+        // One step of all look-ups after the other, so that each waits for memory beside the rest.
+        let batch = batch.get(..count).unwrap_or(&[]);
+        let look_ups = || batch.iter().filter_map(|o| Some((view(o.block)?, o.ahead.as_ref()?)));
+        let begun = look_ups().map(|(view, ahead)| ahead.reach(view));
+        black_box(begun.fold(0, u32::wrapping_add));
+        let ended = look_ups().map(|(view, ahead)| ahead.reach_further(view));
+        black_box(ended.fold(0, u32::wrapping_add));
+    }
+
+    #[inline]
+    fn answer(&mut self, slot: usize, message: &[u8], asker: Asker<'_>, out: &mut [u8]) -> Step {
         self.rotation = self.rotation.wrapping_add(1);
-        let transport = asker.transport();
-        let read = self.query.read(message);
-        let index = self.blocks.choose(self.query.asked());
-        let view = |index: usize| self.views.get(index).and_then(Option::as_deref);
-        let outcome = decide(
-            self.blocks.get(index),
-            index.and_then(view),
-            Work { message, query: &self.query, read, transport, rotation: self.rotation },
-            out,
-        );
+        let Some(Opened { query, read, block, ahead }) = self.batch.get(slot) else {
+            return Step::Silence;
+        };
+        let (read, ahead) = (*read, *ahead);
+        let work = Work {
+            message,
+            query,
+            read,
+            ahead,
+            transport: asker.transport(),
+            rotation: self.rotation,
+        };
+        let view = block.and_then(|block| self.views.get(block)).and_then(Option::as_deref);
+        let outcome = decide(self.blocks.get(*block), view, work, out);
         match outcome {
             Outcome::Reply { len, .. } => Step::Reply(len),
             Outcome::Silence => Step::Silence,
@@ -165,6 +211,7 @@ struct Work<'w> {
     message: &'w [u8],
     query: &'w Query,
     read: Result<(), Reject>,
+    ahead: Option<Ahead>,
     transport: Transport,
     rotation: u32,
 }
@@ -172,7 +219,7 @@ struct Work<'w> {
 /// Answers from the block's view.
 #[inline]
 fn decide(block: Option<&Block>, view: Option<&View>, work: Work<'_>, out: &mut [u8]) -> Outcome {
-    let Work { message, query, read, transport, rotation } = work;
+    let Work { message, query, read, ahead, transport, rotation } = work;
     let settings = block.map(|block| block.settings_for(query.asked())).unwrap_or_default();
     let desk = answer::Desk { view, settings: &settings, transport, rotation };
     match (read, block) {
@@ -181,7 +228,7 @@ fn decide(block: Option<&Block>, view: Option<&View>, work: Work<'_>, out: &mut 
             answer::error(&desk, message, query, rcode, Cause::Malformed, out)
         }
         (Ok(()), None) => answer::error(&desk, message, query, Rcode::Refused, Cause::NotOurs, out),
-        (Ok(()), Some(_)) => answer::respond(&desk, message, query, out),
+        (Ok(()), Some(_)) => answer::respond(&desk, message, query, ahead, out),
     }
 }
 
@@ -198,7 +245,7 @@ impl serve::Desk for Front {
             blocks: self.blocks.clone(),
             caches,
             views,
-            query: Query::default(),
+            batch: vec![Opened::default(); serve::BATCH].into_boxed_slice(),
             rotation: turn.wrapping_mul(ROTATION_STRIDE),
         }
     }

@@ -235,7 +235,8 @@ impl<D: Desk> Connection<D> {
             counters.queries.add(1);
             let room = filled + PREFIX;
             let Some(room) = output.get_mut(room..room + MAX_STREAM_RESPONSE) else { break };
-            match clerk.answer(message, Asker::of(&self.client), room) {
+            clerk.read(std::iter::once(message));
+            match clerk.answer(0, message, Asker::of(&self.client), room) {
                 Step::Reply(length) => {
                     let length = u16::try_from(length).unwrap_or(u16::MAX);
                     if let Some(prefix) = output.get_mut(filled..filled + PREFIX) {

@@ -53,7 +53,8 @@ impl<D: Desk> Handler<D> {
             let mut out = vec![0; room(client.transport)];
             let mut clerk = self.desk.clerk();
             clerk.refresh();
-            match clerk.answer(message, Asker::of(&client), &mut out) {
+            clerk.read(std::iter::once(message));
+            match clerk.answer(0, message, Asker::of(&client), &mut out) {
                 Step::Reply(len) => {
                     out.truncate(len);
                     Some(Some(out))

@@ -139,10 +139,11 @@ impl<D: Desk> Worker<D> {
             }
         };
         clerk.refresh();
+        clerk.read((0..count).map(|slot| batch.query(slot)));
         let (mut silences, mut deferred, mut overloads) = (0, 0, 0);
         for slot in 0..count {
             let (query, envelope, room) = batch.exchange(slot);
-            match clerk.answer(query, Asker::datagram(envelope, bound), room) {
+            match clerk.answer(slot, query, Asker::datagram(envelope, bound), room) {
                 Step::Reply(length) => batch.reply(slot, length),
                 Step::Silence => silences += 1,
                 Step::Deferred if defer(common, batch, slot, socket, bound) => deferred += 1,

@@ -260,7 +260,8 @@ fn a_clerk_allocates_nothing() {
             };
             let from = "192.0.2.9:5353".parse().expect("an address");
             let client = Client { from, local: None, transport };
-            let kind = match clerk.answer(message, Asker::of(&client), &mut out[..most]) {
+            clerk.read(std::iter::once(message));
+            let kind = match clerk.answer(0, message, Asker::of(&client), &mut out[..most]) {
                 Step::Reply(_) => 0,
                 Step::Silence => 1,
                 Step::Deferred => 2,
