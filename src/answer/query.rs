@@ -190,9 +190,21 @@ impl Query {
         self.question_end
     }
 
-    /// The asked type.
+    /// The asked type; without meaning where no question could be read.
     pub fn qtype(&self) -> u16 {
         self.qtype
+    }
+
+    /// The asked type, if a question could be read.
+    #[inline]
+    pub fn asked_type(&self) -> Option<u16> {
+        (self.question_end > HEADER).then_some(self.qtype)
+    }
+
+    /// Whether the asker set the DO bit (RFC 3225).
+    #[inline]
+    pub fn dnssec_ok(&self) -> bool {
+        self.edns.is_some_and(|edns| edns.dnssec_ok)
     }
 
     /// Whether the asker wants recursion.

@@ -235,8 +235,11 @@ impl<D: Desk> Connection<D> {
             counters.queries.add(1);
             let room = filled + PREFIX;
             let Some(room) = output.get_mut(room..room + MAX_STREAM_RESPONSE) else { break };
+            let began = Instant::now();
             clerk.read(std::iter::once(message));
-            match clerk.answer(0, message, Asker::of(&self.client), room) {
+            let step = clerk.answer(0, message, Asker::of(&self.client), room);
+            clerk.settle(began.elapsed());
+            match step {
                 Step::Reply(length) => {
                     let length = u16::try_from(length).unwrap_or(u16::MAX);
                     if let Some(prefix) = output.get_mut(filled..filled + PREFIX) {

@@ -17,6 +17,7 @@ mod upstream;
 mod worker;
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::answer;
 
@@ -30,6 +31,7 @@ pub use server::{
     IDLE_TIME, Options, STREAM_THREADS, Server, WRITE_TIME,
 };
 pub use sys::{BATCH, give_back_memory};
+pub(crate) use tally::Count;
 pub use tally::{Connections, SendFault, Tally, Traffic};
 pub use upstream::{ASK_TIME, EXCHANGE_TIME, MAX_UPSTREAM_SOCKETS, UpstreamError, Upstreams};
 
@@ -94,4 +96,7 @@ pub trait Clerk: Send {
     /// `out`, which holds [`MAX_UDP_RESPONSE`] octets for [`Transport::Udp`] and
     /// [`MAX_STREAM_RESPONSE`] for [`Transport::Stream`]. What `out` held before is undefined.
     fn answer(&mut self, slot: usize, query: &[u8], asker: Asker<'_>, out: &mut [u8]) -> Step;
+
+    /// Says how long the batch took from when it was there until all that could be was answered.
+    fn settle(&mut self, took: Duration);
 }

@@ -15,12 +15,16 @@ use std::time::{Duration, Instant};
 use tracing::error;
 
 use super::server::{Common, Stage, Watch};
-use super::sys::{self, BATCH, Batch, Origin, Poller};
+use super::sys::{self, Batch, Origin, Poller};
 use super::tally::Counters;
 use super::{Asker, Clerk, Client, Desk, Step, Transport};
 
-/// Full batches that one socket is given before the others get their turn.
+/// Batches that one socket is given before the others get their turn.
 const ROUNDS: usize = 8;
+
+/// A batch of so many says that more are on their way: then the socket is tried again at once, and
+/// a call to `poll` is spared. After a smaller one that would more often be a call for nothing.
+const BUSY: usize = 4;
 
 /// At stop, the sockets are drained until none has had a datagram for so long: what is on its way
 /// through the host's own queues arrives in less.
@@ -119,7 +123,7 @@ impl<D: Desk> Worker<D> {
             if self.poller.readable(index) {
                 any = true;
                 let mut rounds = 0..ROUNDS;
-                while rounds.next().is_some() && self.turn(index) == BATCH {}
+                while rounds.next().is_some() && self.turn(index) >= BUSY {}
             }
         }
         any
@@ -138,6 +142,7 @@ impl<D: Desk> Worker<D> {
                 return 0;
             }
         };
+        let began = Instant::now();
         clerk.refresh();
         clerk.read((0..count).map(|slot| batch.query(slot)));
         let (mut silences, mut deferred, mut overloads) = (0, 0, 0);
@@ -150,6 +155,7 @@ impl<D: Desk> Worker<D> {
                 Step::Deferred => overloads += 1,
             }
         }
+        clerk.settle(began.elapsed());
         let replies = batch.flush(socket.as_fd(), |fault| counters.fault(fault).add(1));
         counters.queries.add(count as u64);
         counters.replies.add(replies as u64);

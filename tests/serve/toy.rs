@@ -56,6 +56,10 @@ impl Clerk for ToyClerk {
         self.read = queries.map(<[u8]>::to_vec).collect();
     }
 
+    fn settle(&mut self, took: Duration) {
+        assert!(took < Duration::from_mins(1));
+    }
+
     fn answer(&mut self, slot: usize, query: &[u8], asker: Asker<'_>, out: &mut [u8]) -> Step {
         assert!(self.refreshed, "a batch begins with a refresh");
         assert_eq!(self.read[slot], query, "what is answered is what was read");
