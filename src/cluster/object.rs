@@ -84,6 +84,12 @@ impl KindSet {
         Self(self.0 & other.0)
     }
 
+    /// What this set holds and the other does not.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// The kinds in the set, in their order.
     pub fn iter(self) -> impl Iterator<Item = Kind> {
         Kind::ALL.into_iter().filter(move |kind| self.has(*kind))

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 
 use crate::cluster::watch::Sink;
 use crate::cluster::{
-    Change, EndpointSlice, Endpoints, Kind, Meta, Object, ObjectKey, Pod, Service,
+    Change, EndpointSlice, Endpoints, Kind, Meta, Object, ObjectKey, Pod, Refused, Service,
 };
 use crate::zone::{Drop, NamespaceFilter, Pods, Spec, View};
 use ledger::Ledger;
@@ -488,6 +488,11 @@ impl Sink for Registry {
 
     fn missing(&self) -> Vec<ObjectKey> {
         self.take_missing()
+    }
+
+    fn refused(&self, kinds: Refused) {
+        self.pending().refused = kinds;
+        let _ = self.wake.try_send(());
     }
 
     fn out_of_touch(&self, since: Option<SystemTime>) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use smallvec::SmallVec;
 
-use crate::cluster::{EndpointSlice, Endpoints, Kind, KindSet, ObjectKey, Service};
+use crate::cluster::{EndpointSlice, Endpoints, Kind, KindSet, ObjectKey, Refused, Service};
 
 /// Which full list an object was last seen in. A list's end sweeps away what bears an older mark.
 pub(super) type Mark = u32;
@@ -74,6 +74,8 @@ pub(super) struct Pending {
     pub(super) listed: KindSet,
     /// The kinds that the source does not have.
     pub(super) not_served: KindSet,
+    /// The kinds that may not be listed.
+    pub(super) refused: Refused,
     /// Endpoints that were let go and say something again.
     pub(super) missing: Vec<ObjectKey>,
     /// Why what is known may be out of date.

@@ -145,11 +145,12 @@ impl<C: Clock> Publisher<C> {
     /// How much was looked at, and the view that comes of it.
     fn next_view(&self) -> (usize, Option<View>) {
         let spec = self.built.spec();
-        let mut state = State { waiting: spec.needed_kinds(), doubt: None };
+        let mut state = State { waiting: spec.needed_kinds(), ..State::default() };
         let (dirty, slices_served) = {
             let mut pending = self.registry.pending();
             pending.listed.iter().for_each(|kind| state.waiting.remove(kind));
             state.doubt.clone_from(&pending.doubt);
+            state.refused = pending.refused;
             (pending.take(), !pending.not_served.has(Kind::EndpointSlice))
         };
         let dirty = self.with_members(dirty);

@@ -17,6 +17,8 @@ mod foreign;
 #[path = "../watch/objects.rs"]
 mod objects;
 #[cfg(test)]
+mod refused;
+#[cfg(test)]
 mod restored;
 #[cfg(test)]
 #[allow(dead_code)] // The command line's tests use the rest.

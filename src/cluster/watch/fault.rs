@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::split::SplitError;
 use super::version::Version;
+use crate::cluster::Refusal;
 
 /// Why a list or a watch ended before its time.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -57,10 +58,10 @@ impl Fault {
         }
     }
 
-    /// The HTTP status, if it is one that no retry will change by itself.
-    pub(super) fn needs_human(&self) -> Option<u16> {
+    /// What the HTTP status says, if it is one that no retry will change by itself.
+    pub(super) fn needs_human(&self) -> Option<Refusal> {
         match self {
-            Self::Http { code: code @ (401 | 403 | 404), .. } => Some(*code),
+            Self::Http { code, .. } => Refusal::of(*code),
             _ => None,
         }
     }

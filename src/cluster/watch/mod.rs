@@ -40,7 +40,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::{Change, Kind, KindSet, LabelSelector, ObjectKey};
+use super::{Change, Kind, KindSet, LabelSelector, ObjectKey, Refused};
 use backoff::Backoff;
 use facts::{Facts, probe, slices_served};
 use follower::{Follower, Shared};
@@ -66,6 +66,10 @@ pub trait Sink: Send + Sync + 'static {
     /// The Endpoints that were told once, not kept, and have come to matter since; each is named
     /// once, and told again as soon as it has been fetched.
     fn missing(&self) -> Vec<ObjectKey>;
+
+    /// These kinds, and no others, may not be listed as things stand. Told at least as often as it
+    /// changes.
+    fn refused(&self, kinds: Refused);
 
     /// The source is out of touch since then, or in touch again.
     fn out_of_touch(&self, since: Option<SystemTime>);
@@ -256,6 +260,7 @@ impl Source {
             }
             if news {
                 tracing::warn!("{fault}; it is tried again");
+                self.shared.sink.refused(http.status.refused());
             }
             sleep(backoff.after(&fault)).await;
         }
