@@ -44,6 +44,8 @@ impl Room {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fingerpost"));
         command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        // As in an image that holds no authorities.
+        command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
         command
     }
 
@@ -103,7 +105,8 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    fn new(mut child: Child) -> Self {
+    /// Waits until it listens.
+    pub(crate) fn new(mut child: Child) -> Self {
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let read = BufReader::new(child.stderr.take().expect("a pipe"));
         let told = Arc::clone(&lines);

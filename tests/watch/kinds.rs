@@ -31,6 +31,7 @@ const OLD: Knobs = Knobs {
     duplicates: false,
     stale: None,
     slow: std::time::Duration::ZERO,
+    token: None,
 };
 
 #[test]

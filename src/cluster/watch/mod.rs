@@ -17,6 +17,7 @@
 //! older servers (`recall`). Where slices (v1) are not served, Endpoints serve alone.
 #![forbid(unsafe_code)]
 
+mod access;
 mod backoff;
 mod connect;
 mod facts;
@@ -27,6 +28,7 @@ mod recall;
 mod split;
 mod status;
 mod target;
+mod trust;
 mod version;
 mod wire;
 
@@ -41,6 +43,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::{Change, Kind, KindSet, LabelSelector, ObjectKey, Refused};
+use access::Access;
 use backoff::Backoff;
 use facts::{Facts, probe, slices_served};
 use follower::{Follower, Shared};
@@ -148,9 +151,10 @@ pub fn start(
     sink: Arc<dyn Sink>,
 ) -> Result<Watching, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (client, url) = runtime.block_on(connect::connect(server))?;
+    let access = Arc::new(runtime.block_on(Access::new(server))?);
+    let url = access.url().to_owned();
     let status = Status::new(options.needed, options.timing.out_of_touch);
-    let http = Http { client, status: Arc::clone(&status), silence: options.timing.silence };
+    let http = Http { access, status: Arc::clone(&status), silence: options.timing.silence };
     let facts = Arc::new(Facts::default());
     let shared = Shared { http, sink, facts, timing: options.timing };
     let (stop, stopped) = oneshot::channel();

@@ -168,7 +168,11 @@ impl Status {
                 (State::Forbidden { since, why, error }, why != old)
             }
             (Some(why), _) => (State::Forbidden { since: now, why, error }, true),
-            (None, Some(State::Retrying { .. })) => (State::Retrying { since, error }, false),
+            (None, Some(State::Retrying { error: old, .. })) => {
+                // Somebody has to do something about this one, too.
+                let news = matches!(fault, Fault::Tls { .. }) && error != old;
+                (State::Retrying { since, error }, news)
+            }
             (None, _) => (State::Retrying { since, error }, true),
         };
         self.change(kind, |report| {
