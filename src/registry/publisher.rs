@@ -151,7 +151,10 @@ impl<C: Clock> Publisher<C> {
             pending.listed.iter().for_each(|kind| state.waiting.remove(kind));
             state.doubt.clone_from(&pending.doubt);
             state.refused = pending.refused;
-            (pending.take(), !pending.not_served.has(Kind::EndpointSlice))
+            (
+                std::mem::take(&mut pending.dirty).into_iter().collect(),
+                !pending.not_served.has(Kind::EndpointSlice),
+            )
         };
         let dirty = self.with_members(dirty);
         let deltas = dirty.chunks(PART).map(|part| self.delta(part, spec, slices_served));
