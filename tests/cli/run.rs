@@ -141,9 +141,12 @@ impl Served {
         self.lines.lock().expect("no panic").iter().filter(|line| line.contains(part)).count()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.0.as_ref().expect("running").id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.0.as_ref().expect("running").id();
-        let command = format!("kill -{name} {pid}");
+        let command = format!("kill -{name} {}", self.pid());
         let status = Command::new("sh").args(["-c", &command]).status().expect("sh");
         assert!(status.success(), "{command}");
     }
