@@ -15,6 +15,11 @@
 //! must show at once, however late or switched off the mirroring controller is. Endpoints that the
 //! Endpoints controller wrote are left out by its label (Kubernetes 1.33), and by the registry on
 //! older servers (`recall`). Where slices (v1) are not served, Endpoints serve alone.
+//!
+//! `endpoints headless` reads past the endpoints of generated slices for cluster IPs, but has the
+//! server send those slices: no selector leaves them out and keeps what the controller has left
+//! behind at a Service that lost its selector, which answers by its cluster IP for that reason. It
+//! saves memory here, and neither the way nor the API server's work.
 #![forbid(unsafe_code)]
 
 mod access;
