@@ -7,6 +7,7 @@
 mod address;
 pub mod manifest;
 mod object;
+mod refusal;
 mod selector;
 pub mod snapshot;
 pub mod watch;
@@ -18,4 +19,5 @@ pub use object::{
     KindSet, ManagedBy, Meta, Namespace, Object, ObjectKey, Pod, Protocol, Service, ServicePort,
     SliceAddresses, Subset,
 };
+pub use refusal::{Refusal, Refused};
 pub use selector::{LabelSelector, SelectorError};

@@ -9,6 +9,7 @@ mod model;
 mod objects;
 mod publisher;
 mod restore;
+mod staged;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -23,7 +24,7 @@ use jiff::Timestamp;
 
 use crate::cluster::watch::Sink;
 use crate::cluster::{
-    Change, EndpointSlice, Endpoints, Kind, Meta, Object, ObjectKey, Pod, Service,
+    Change, EndpointSlice, Endpoints, Kind, Meta, Object, ObjectKey, Pod, Refused, Service,
 };
 use crate::zone::{Drop, NamespaceFilter, Pods, Spec, View};
 use ledger::Ledger;
@@ -112,12 +113,14 @@ impl Registry {
     }
 
     fn apply_one(&self, change: Change) {
+        let Some(change) = self.stage(change) else { return };
         match change {
             Change::ListBegins(kind) => {
                 let mut pending = self.pending();
                 let list = pending.lists.entry(kind).or_default();
                 list.mark = list.mark.wrapping_add(1);
                 list.under_way = true;
+                list.staged.clear();
             }
             Change::Put(object) => {
                 let mark = self.mark(object.kind());
@@ -158,7 +161,7 @@ impl Registry {
             self.model.services.iter().map(|joint| joint.key().clone()).collect();
         for key in keys {
             self.joint(&key, |joint| self.settle(&key, joint));
-            self.dirty(kind, Dirty::Service(key));
+            self.dirty(Dirty::Service(key));
         }
     }
 
@@ -178,16 +181,14 @@ impl Registry {
     }
 
     fn list_ends(&self, kind: Kind) {
+        self.unstage(kind);
         let mark = self.mark(kind);
         for key in self.unmarked(kind, mark) {
             self.remove(kind, &key);
         }
         let mut pending = self.pending();
         pending.listed.insert(kind);
-        let list = pending.lists.entry(kind).or_default();
-        list.under_way = false;
-        let held = std::mem::take(&mut list.held);
-        pending.dirty.extend(held);
+        pending.lists.entry(kind).or_default().under_way = false;
     }
 
     /// The objects of a kind that bear another mark.
@@ -260,7 +261,7 @@ impl Registry {
             state.exposed.replace(mark)
         };
         if was.is_none() {
-            self.dirty(Kind::Namespace, Dirty::Namespace(name.into()));
+            self.dirty(Dirty::Namespace(name.into()));
         }
     }
 
@@ -276,7 +277,7 @@ impl Registry {
             changed
         });
         if changed {
-            self.dirty(Kind::Service, Dirty::Service(key));
+            self.dirty(Dirty::Service(key));
         }
     }
 
@@ -312,7 +313,7 @@ impl Registry {
             }
         });
         if changed {
-            self.dirty(Kind::EndpointSlice, Dirty::Service(service));
+            self.dirty(Dirty::Service(service));
         }
     }
 
@@ -331,7 +332,7 @@ impl Registry {
             changed
         });
         if changed {
-            self.dirty(Kind::Endpoints, Dirty::Service(key));
+            self.dirty(Dirty::Service(key));
         }
     }
 
@@ -378,7 +379,7 @@ impl Registry {
             }
             Entry::Vacant(_) => {}
         }
-        self.dirty(Kind::Pod, Dirty::Pod(namespace.into(), ip));
+        self.dirty(Dirty::Pod(namespace.into(), ip));
     }
 
     fn remove(&self, kind: Kind, key: &ObjectKey) {
@@ -391,12 +392,12 @@ impl Registry {
                     state.exposed.is_none() && state.members.is_empty()
                 });
                 if was.is_some() {
-                    self.dirty(kind, Dirty::Namespace(key.name.clone()));
+                    self.dirty(Dirty::Namespace(key.name.clone()));
                 }
             }
             Kind::Service => {
                 if self.joint(key, |joint| joint.service.take().is_some()) {
-                    self.dirty(kind, Dirty::Service(key.clone()));
+                    self.dirty(Dirty::Service(key.clone()));
                 }
             }
             Kind::Endpoints => {
@@ -405,7 +406,7 @@ impl Registry {
                     joint.endpoints.take().is_some()
                 };
                 if self.joint(key, taken) {
-                    self.dirty(kind, Dirty::Service(key.clone()));
+                    self.dirty(Dirty::Service(key.clone()));
                 }
             }
             Kind::EndpointSlice => {
@@ -430,7 +431,7 @@ impl Registry {
             joint.slices.len() != before
         });
         if gone {
-            self.dirty(Kind::EndpointSlice, Dirty::Service(key));
+            self.dirty(Dirty::Service(key));
         }
     }
 
@@ -460,12 +461,8 @@ impl Registry {
         result
     }
 
-    fn dirty(&self, kind: Kind, what: Dirty) {
-        let mut pending = self.pending();
-        match pending.lists.get_mut(&kind) {
-            Some(list) if list.under_way => list.held.insert(what),
-            _ => pending.dirty.insert(what),
-        };
+    fn dirty(&self, what: Dirty) {
+        self.pending().dirty.insert(what);
     }
 
     fn mark(&self, kind: Kind) -> Mark {
@@ -488,6 +485,11 @@ impl Sink for Registry {
 
     fn missing(&self) -> Vec<ObjectKey> {
         self.take_missing()
+    }
+
+    fn refused(&self, kinds: Refused) {
+        self.pending().refused = kinds;
+        let _ = self.wake.try_send(());
     }
 
     fn out_of_touch(&self, since: Option<SystemTime>) {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use smallvec::SmallVec;
 
-use crate::cluster::{EndpointSlice, Endpoints, Kind, KindSet, ObjectKey, Service};
+use super::staged::Staged;
+use crate::cluster::{EndpointSlice, Endpoints, Kind, KindSet, ObjectKey, Refused, Service};
 
 /// Which full list an object was last seen in. A list's end sweeps away what bears an older mark.
 pub(super) type Mark = u32;
@@ -74,6 +75,8 @@ pub(super) struct Pending {
     pub(super) listed: KindSet,
     /// The kinds that the source does not have.
     pub(super) not_served: KindSet,
+    /// The kinds that may not be listed.
+    pub(super) refused: Refused,
     /// Endpoints that were let go and say something again.
     pub(super) missing: Vec<ObjectKey>,
     /// Why what is known may be out of date.
@@ -88,49 +91,13 @@ pub(super) struct List {
     /// The mark of what the list under way, or the last one, has named.
     pub(super) mark: Mark,
     pub(super) under_way: bool,
-    /// What it has touched: not to be looked at before it is complete, unless it is the first.
-    pub(super) held: HashSet<Dirty>,
+    /// What it changes, where it is not the first.
+    pub(super) staged: Staged,
 }
 
 impl Pending {
-    /// Takes what may be published now.
-    pub(super) fn take(&mut self) -> Vec<Dirty> {
-        let listed = self.listed;
-        let lists = &mut self.lists;
-        for (kind, list) in lists.iter_mut() {
-            if list.under_way && !listed.has(*kind) {
-                // Nothing hangs on a kind's first list but what waits for it anyway.
-                self.dirty.extend(list.held.drain());
-            }
-        }
-        let under_way: Vec<&HashSet<Dirty>> =
-            lists.values().filter(|list| list.under_way).map(|list| &list.held).collect();
-        if under_way.iter().all(|held| held.is_empty()) {
-            return self.dirty.drain().collect();
-        }
-        // A namespace takes all that is in it along, and all that is in it hangs on the namespace:
-        // where either waits for a list, the other does, lest half of that list shows.
-        let held = |dirty: &Dirty| under_way.iter().any(|held| held.contains(dirty));
-        let waiting: HashSet<Box<str>> = under_way
-            .iter()
-            .flat_map(|held| held.iter())
-            .filter_map(|dirty| match dirty {
-                Dirty::Namespace(name) => Some(name),
-                Dirty::Service(key) => {
-                    let name = Dirty::Namespace(key.namespace.clone());
-                    self.dirty.contains(&name).then_some(&key.namespace)
-                }
-                Dirty::Pod(..) => None,
-            })
-            .cloned()
-            .collect();
-        let held = |dirty: &Dirty| match dirty {
-            Dirty::Namespace(name) => waiting.contains(name) || held(dirty),
-            Dirty::Service(key) => waiting.contains(&key.namespace) || held(dirty),
-            Dirty::Pod(..) => held(dirty),
-        };
-        let (later, now): (Vec<_>, Vec<_>) = self.dirty.drain().partition(|dirty| held(dirty));
-        self.dirty.extend(later);
-        now
+    /// Whether a list of this kind is under way that is not the first.
+    pub(super) fn is_relisted(&self, kind: Kind) -> bool {
+        self.listed.has(kind) && self.lists.get(&kind).is_some_and(|list| list.under_way)
     }
 }

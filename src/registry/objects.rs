@@ -15,8 +15,8 @@ impl Registry {
     /// come last.
     ///
     /// `None`, and nothing handed over, while that would be no state that was ever good: before the
-    /// first lists of all that is needed (but pods, which one may be forbidden to list), and while
-    /// a new list has changed something and is not complete.
+    /// first lists of all that is needed (but pods, which one may be forbidden to list). Nothing of
+    /// a new list is among them before it ends.
     ///
     /// Nothing is applied or published meanwhile, so that no batch is half there: `visit` must be
     /// quick and must not wait for anything.
@@ -59,16 +59,13 @@ impl Registry {
         Some(kinds)
     }
 
-    /// The kinds that have been listed, unless the objects are no good state at the moment.
+    /// The kinds that have been listed, unless the objects are no good state yet.
     fn steady(&self) -> Option<KindSet> {
         let pending = self.pending();
         let listed = pending.listed;
-        let is_amid = |(kind, list): (&Kind, &model::List)| {
-            listed.has(*kind) && list.under_way && !list.held.is_empty()
-        };
         let mut needed = self.spec.needed_kinds();
         needed.remove(Kind::Pod);
-        if needed.and(listed) != needed || pending.lists.iter().any(is_amid) {
+        if needed.and(listed) != needed {
             return None;
         }
         // What the source does not have is not among them, so that a restored state knows it too.
@@ -284,14 +281,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_handed_over_amid_a_new_list() {
+    fn nothing_of_a_new_list_is_handed_over_before_it_ends() {
         let registry = registry();
         list(&registry, &Kind::ALL, some());
-        // A list that has said nothing new yet, such as one that the API server does not answer.
         registry.apply([Change::ListBegins(Kind::Service), Change::Put(service("a", "zoo"))]);
-        assert_eq!(keys(&registry).unwrap().1, SOME);
         registry.apply([Change::Put(service("a", "new"))]);
-        assert_eq!(keys(&registry), None);
+        assert_eq!(keys(&registry).unwrap().1, SOME);
         registry.apply([Change::ListEnds(Kind::Service)]);
         let (_, found) = keys(&registry).unwrap();
         assert!(found.contains(&"service a/new".to_owned()));

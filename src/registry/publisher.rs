@@ -145,12 +145,16 @@ impl<C: Clock> Publisher<C> {
     /// How much was looked at, and the view that comes of it.
     fn next_view(&self) -> (usize, Option<View>) {
         let spec = self.built.spec();
-        let mut state = State { waiting: spec.needed_kinds(), doubt: None };
+        let mut state = State { waiting: spec.needed_kinds(), ..State::default() };
         let (dirty, slices_served) = {
             let mut pending = self.registry.pending();
             pending.listed.iter().for_each(|kind| state.waiting.remove(kind));
             state.doubt.clone_from(&pending.doubt);
-            (pending.take(), !pending.not_served.has(Kind::EndpointSlice))
+            state.refused = pending.refused;
+            (
+                std::mem::take(&mut pending.dirty).into_iter().collect(),
+                !pending.not_served.has(Kind::EndpointSlice),
+            )
         };
         let dirty = self.with_members(dirty);
         let deltas = dirty.chunks(PART).map(|part| self.delta(part, spec, slices_served));

@@ -7,6 +7,8 @@ mod check;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
+mod descriptors;
+#[cfg(test)]
 mod dump;
 #[cfg(test)]
 mod follow;
