@@ -7,6 +7,8 @@
 //! everything once, small, to see that it works.
 #![allow(missing_docs, clippy::cast_precision_loss, unreachable_pub)]
 
+#[path = "support/queries.rs"]
+mod queries;
 mod support;
 
 use std::hint::black_box;
@@ -20,7 +22,8 @@ use fingerpost::cluster::{Change, ClusterIps, Object};
 use fingerpost::registry::{Publisher, Registry};
 use fingerpost::serve::BATCH;
 use fingerpost::zone::View;
-use support::{KINDS, Messages, Numbers, Part, median, nanoseconds, view};
+use queries::{KINDS, Messages, Part};
+use support::{Numbers, median, nanoseconds, view};
 
 /// Changes a second beside the answers.
 const CHANGES: u32 = 1_000;

@@ -1,7 +1,5 @@
 //! What the benches share: clusters of any size, queries about them, and medians.
 
-mod queries;
-
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,8 +10,6 @@ use fingerpost::cluster::{
 use fingerpost::registry::{Publisher, Registry, SystemClock};
 use fingerpost::zone::{Spec, View};
 use smallvec::smallvec;
-
-pub use queries::{KINDS, Messages, Part};
 
 /// Namespaces that Services are spread over.
 pub const NAMESPACES: usize = 100;

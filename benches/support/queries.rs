@@ -1,6 +1,6 @@
 //! Queries about the bench's cluster: of each kind, and the mix of real clusters.
 
-use super::{NAMESPACES, Numbers, query};
+use crate::support::{NAMESPACES, Numbers, query};
 
 const A: u16 = 1;
 const AAAA: u16 = 28;
