@@ -9,6 +9,7 @@
 mod alias;
 mod cause;
 mod ede;
+mod identity;
 mod message;
 mod query;
 mod reply;
@@ -19,6 +20,7 @@ mod write;
 
 pub use crate::name::is_within;
 pub use cause::{Cause, Failure};
+pub use identity::{IDENTITY_MOST, Identity};
 pub use query::{Asked, Edns, Query, Rcode, Reject};
 pub use resolve::Ahead;
 pub use walk::{Line, records, walk};
@@ -42,7 +44,8 @@ pub const UDP_MOST: u16 = 4_096;
 pub const STREAM_MOST: usize = 65_535;
 
 /// What of the configuration shapes every answer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Settings {
     /// The largest response over UDP with EDNS, in octets.
     pub payload: u16,
@@ -52,11 +55,27 @@ pub struct Settings {
     pub upstream: bool,
     /// Answers say why they are what they are, to whoever asks with EDNS (RFC 8914).
     pub ede: bool,
+    /// Nothing stands in an answer but what was asked for: no additional records.
+    pub minimal: bool,
+    /// What the server says of itself.
+    pub identity: Identity,
+}
+
+impl Settings {
+    /// The settings where a configuration says nothing.
+    pub const DEFAULT: Self = Self {
+        payload: UDP_DEFAULT,
+        recursion: false,
+        upstream: false,
+        ede: true,
+        minimal: false,
+        identity: Identity::NONE,
+    };
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { payload: UDP_DEFAULT, recursion: false, upstream: false, ede: true }
+        Self::DEFAULT
     }
 }
 
@@ -182,6 +201,12 @@ fn respond_with(
 ) -> Outcome {
     let settings = desk.settings;
     let served = !matches!(query.qtype, rtype::IXFR | rtype::AXFR | rtype::MAILA | rtype::MAILB);
+    if query.qclass == identity::CLASS_CH {
+        let reply = Reply::new(out, message, query, limit(desk, query));
+        if let Some(answered) = identity::answer(settings, query, reply) {
+            return answered;
+        }
+    }
     if query.qclass != CLASS_IN || !served {
         return error(desk, message, query, Rcode::Refused, Cause::NotServed, out);
     }
@@ -227,7 +252,11 @@ fn respond_with(
             original: message.get(query::HEADER..end),
             rotation: desk.rotation,
         };
-        writer.node(&node, query.qtype);
+        if settings.minimal {
+            writer.answers_only(&node, query.qtype);
+        } else {
+            writer.node(&node, query.qtype);
+        }
         if writer.reply.answers() == 0 && !writer.reply.truncated {
             writer.reply.section(Section::Authority);
             writer.soa();

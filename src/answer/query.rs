@@ -3,6 +3,7 @@
 //! Runs on the query threads for whatever anybody sends: it looks at no octet twice, allocates
 //! nothing, and cannot be made to panic.
 
+use super::identity::NSID;
 use crate::name::{MAX_LABEL, MAX_NAME};
 
 /// Octets of a message's header.
@@ -50,6 +51,8 @@ pub struct Edns {
     pub payload: u16,
     /// The DO bit.
     pub dnssec_ok: bool,
+    /// Who answers is asked for (RFC 5001).
+    pub nsid: bool,
 }
 
 /// A query as it was read. Meant to be used again for the next one, since its buffers are large.
@@ -166,11 +169,12 @@ impl Query {
                 self.edns = None;
                 return None;
             }
-            whole_options(data)?;
+            let nsid = read_options(data)?;
             version = fixed[5];
             self.edns = Some(Edns {
                 payload: u16::from_be_bytes([fixed[2], fixed[3]]),
                 dnssec_ok: fixed[6] & 0x80 != 0,
+                nsid,
             });
         }
         if version > 0 {
@@ -298,11 +302,14 @@ fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Walks an OPT record's data. `None` where they are not whole options.
-fn whole_options(mut data: &[u8]) -> Option<()> {
+/// Walks an OPT record's data, and says whether NSID is among the options. `None` where they are
+/// not whole.
+fn read_options(mut data: &[u8]) -> Option<bool> {
+    let mut nsid = false;
     while !data.is_empty() {
         let (head, rest) = data.split_first_chunk::<4>()?;
+        nsid |= u16::from_be_bytes([head[0], head[1]]) == NSID;
         data = rest.get(usize::from(u16::from_be_bytes([head[2], head[3]]))..)?;
     }
-    Some(())
+    Some(nsid)
 }

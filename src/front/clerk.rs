@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Cache};
 
 use super::meter::{Answered, Maker, Meter, duration_bucket, nanoseconds};
-use super::plan::{Block, Plan};
+use super::plan::{Block, NO_BLOCK, Plan};
 use crate::answer::{self, Ahead, Cause, Outcome, Query, Rcode, Reject, Transport};
 use crate::serve::{self, Asker, Step};
 use crate::zone::View;
@@ -178,6 +178,7 @@ impl serve::Clerk for Clerk {
 fn maker(cause: Cause) -> Maker {
     match cause {
         Cause::NotOurs | Cause::Malformed | Cause::NotServed => Maker::Server,
+        Cause::Identity => Maker::Chaos,
         _ => Maker::Kubernetes,
     }
 }
@@ -202,8 +203,8 @@ pub(super) fn decide(
     out: &mut [u8],
 ) -> Outcome {
     let Work { message, query, read, ahead, transport, rotation } = work;
-    let settings = block.map(|block| block.settings_for(query.asked())).unwrap_or_default();
-    let desk = answer::Desk { view, settings: &settings, transport, rotation };
+    let settings = block.map_or(&NO_BLOCK, |block| block.settings_for(query.asked()));
+    let desk = answer::Desk { view, settings, transport, rotation };
     match (read, block) {
         (Err(Reject::Silence), _) => Outcome::Silence,
         (Err(Reject::Rcode(rcode)), _) => {

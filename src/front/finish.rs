@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::Front;
 use super::clerk::{Work, decide};
 use super::meter::{Answered, Maker};
-use super::plan::{Block, Plan};
+use super::plan::{Block, NO_BLOCK, Plan};
 use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Settings, Transport};
 use crate::serve::{Client, UpstreamError, room};
 
@@ -79,8 +79,8 @@ impl<'a> Asking<'a> {
         let Self { transport, rotation, .. } = self;
         let work = Work { message, query: &query, read, ahead, transport, rotation };
         let outcome = decide(block, view, work, &mut out);
-        let settings = block.map(|block| block.settings_for(query.asked())).unwrap_or_default();
-        let desk = answer::Desk { view, settings: &settings, transport: self.transport, rotation };
+        let settings = block.map_or(&NO_BLOCK, |block| block.settings_for(query.asked()));
+        let desk = answer::Desk { view, settings, transport: self.transport, rotation };
         let done = match outcome {
             // An alias that asks learns by this that there is nobody to be asked.
             Outcome::Reply { cause: Cause::NotOurs, .. } if depth > 0 => {
@@ -168,13 +168,13 @@ fn fit(
     message: &[u8],
     query: &Query,
     transport: Transport,
-    settings: Settings,
+    settings: &Settings,
 ) -> Vec<u8> {
     if let Some(header) = reply.first_chunk_mut::<12>() {
         // Whether recursion is available is ours to say.
         header[3] |= 0x80;
     }
-    let desk = answer::Desk { view: None, settings: &settings, transport, rotation: 0 };
+    let desk = answer::Desk { view: None, settings, transport, rotation: 0 };
     if reply.len() <= answer::limit(&desk, query).max(usize::from(answer::UDP_LEAST)) {
         return reply;
     }

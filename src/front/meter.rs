@@ -37,11 +37,13 @@ pub enum Maker {
     Kubernetes = 1,
     /// `forward`.
     Forward = 2,
+    /// `chaos`.
+    Chaos = 3,
 }
 
 impl Maker {
     /// Every maker, in the order of its counters.
-    pub const ALL: [Self; 3] = [Self::Server, Self::Kubernetes, Self::Forward];
+    pub const ALL: [Self; 4] = [Self::Server, Self::Kubernetes, Self::Forward, Self::Chaos];
 
     /// The directive's name; empty for the server itself.
     pub fn directive(self) -> &'static str {
@@ -49,6 +51,7 @@ impl Maker {
             Self::Server => "",
             Self::Kubernetes => "kubernetes",
             Self::Forward => "forward",
+            Self::Chaos => "chaos",
         }
     }
 }

@@ -17,15 +17,19 @@ use crate::zone::View;
 /// The zone of what no block's zone holds, as CoreDNS has it.
 const DROPPED: &str = "dropped";
 
+/// What shapes an answer about a name that no block's zone holds.
+pub(super) static NO_BLOCK: Settings = Settings::DEFAULT;
+
 /// One server block, ready to answer.
 #[derive(Debug)]
 pub struct Block {
     zones: Vec<Name>,
     pub(super) view: Option<Arc<ArcSwap<View>>>,
     pub(super) forward: Option<(Forward, Upstreams)>,
+    /// What shapes answers about names that are forwarded where we have none, and about others.
+    settings: [Settings; 2],
     /// Every name of the block is forwarded, so that none has to be looked at for it.
     forwards_all: bool,
-    settings: Settings,
     pub(super) errors: bool,
     listen: Vec<Listen>,
 }
@@ -34,17 +38,19 @@ impl Block {
     /// A block of the configuration; `view` is where its `kubernetes` publishes.
     pub fn new(config: &ServerBlock, view: Option<Arc<ArcSwap<View>>>) -> Self {
         let forward = config.forward.as_ref();
+        let settings = Settings {
+            payload: config.bufsize,
+            recursion: forward.is_some(),
+            upstream: forward.is_some(),
+            ede: config.kubernetes.as_ref().is_none_or(|kubernetes| kubernetes.ede),
+            ..Settings::DEFAULT
+        };
         Self {
             zones: config.zones.clone(),
             view,
             forward: forward.map(|forward| (forward.clone(), Upstreams::new(forward.to.clone()))),
-            forwards_all: forward.is_some_and(|f| f.from.is_root() && f.except.is_empty()),
-            settings: Settings {
-                payload: config.bufsize,
-                recursion: forward.is_some(),
-                upstream: forward.is_some(),
-                ede: config.kubernetes.as_ref().is_none_or(|kubernetes| kubernetes.ede),
-            },
+            forwards_all: forward.is_none_or(|f| f.from.is_root() && f.except.is_empty()),
+            settings: [settings.clone(), Settings { upstream: false, ..settings }],
             errors: config.errors,
             listen: config.listen.clone(),
         }
@@ -52,13 +58,11 @@ impl Block {
 
     /// What shapes an answer about this name.
     #[inline]
-    pub(super) fn settings_for(&self, asked: &Asked) -> Settings {
-        if self.forwards_all || !self.settings.upstream {
-            return self.settings;
-        }
-        let covered =
-            self.forward.as_ref().is_some_and(|(forward, _)| forward.covers_wire(asked.name()));
-        Settings { upstream: covered, ..self.settings }
+    pub(super) fn settings_for(&self, asked: &Asked) -> &Settings {
+        let covers = |(forward, _): &(Forward, _)| forward.covers_wire(asked.name());
+        let forwarded = self.forwards_all || self.forward.as_ref().is_some_and(covers);
+        let [upstream, own] = &self.settings;
+        if forwarded { upstream } else { own }
     }
 }
 
