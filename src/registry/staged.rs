@@ -85,3 +85,58 @@ impl Registry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cluster::{EndpointSlice, Endpoints, ManagedBy, Service, SliceAddresses};
+    use crate::zone::Spec;
+
+    fn meta(version: &str) -> Meta {
+        Meta { resource_version: Some(version.into()), ..Meta::new("shop", "web") }
+    }
+
+    fn service(version: &str) -> Object {
+        let service = Service::new("shop", "web");
+        Object::Service(Service { meta: meta(version), has_selector: true, ..service })
+    }
+
+    fn slice(version: &str) -> Object {
+        Object::EndpointSlice(EndpointSlice {
+            meta: meta(version),
+            service: Some("web".into()),
+            managed_by: ManagedBy::Controller,
+            address_type: SliceAddresses::V4,
+            endpoints: Vec::new(),
+            ports: Vec::new(),
+        })
+    }
+
+    fn endpoints(version: &str) -> Object {
+        let meta = meta(version);
+        Object::Endpoints(Endpoints { meta, not_for_services: false, subsets: Vec::new() })
+    }
+
+    #[test]
+    fn a_new_list_takes_memory_for_what_differs() {
+        let registry = Registry::new(Arc::new(Spec::default()), 1);
+        // The Endpoints of a Service with a selector are let go, and say nothing in any version.
+        registry.let_endpoints_go();
+        let rows = [(service as fn(&str) -> Object, 1), (slice, 1), (endpoints, 0)];
+        for (object, differing) in rows {
+            let kind = object("").kind();
+            let (begins, ends) = (Change::ListBegins(kind), Change::ListEnds(kind));
+            registry.apply([begins.clone(), Change::Put(object("7")), ends]);
+            registry.apply([begins, Change::Put(object("7"))]);
+            let staged = || registry.pending().lists[&kind].staged.len();
+            assert_eq!(staged(), 0, "{kind:?}");
+            registry.apply([Change::Put(object("8"))]);
+            assert_eq!(staged(), differing, "{kind:?}");
+            registry.apply([Change::Put(object("7"))]);
+            assert_eq!(staged(), 0, "{kind:?}: taken back");
+            registry.apply([Change::ListEnds(kind)]);
+        }
+    }
+}

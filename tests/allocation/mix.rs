@@ -7,15 +7,15 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use fingerpost::answer::{self, Desk as Pure, Outcome, Query, Settings, Transport};
 use fingerpost::cluster::{
-    Change, ClusterIps, Endpoint, EndpointPort, EndpointSlice, Kind, ManagedBy, Meta, Namespace,
-    Object, Protocol, Service, ServicePort, SliceAddresses,
+    Change, ClusterIps, Endpoint, EndpointPort, EndpointSlice, Kind, KindSet, ManagedBy, Meta,
+    Namespace, Object, Protocol, Refusal, Refused, Service, ServicePort, SliceAddresses,
 };
 use fingerpost::config::{Forward, ServerBlock};
 use fingerpost::front::{Block, Front};
 use fingerpost::name::Name;
 use fingerpost::registry::{Publisher, Registry, SystemClock};
 use fingerpost::serve::{Asker, Clerk, Client, Desk, MAX_STREAM_RESPONSE, MAX_UDP_RESPONSE, Step};
-use fingerpost::zone::{Fallthrough, Pods, Spec, View};
+use fingerpost::zone::{Fallthrough, Pods, Spec, State, View};
 
 use crate::counting::count;
 
@@ -216,6 +216,37 @@ fn the_pure_answer_allocates_nothing() {
         assert_eq!(allocations, 0, "with upstream: {upstream}");
     }
     assert!(replies.iter().all(|count| *count > 100), "every outcome came up: {replies:?}");
+}
+
+#[test]
+fn extended_errors_allocate_nothing() {
+    let view = view().load_full();
+    let mut refused = Refused::default();
+    refused.insert(Kind::Endpoints, Refusal::Forbidden);
+    refused.insert(Kind::Pod, Refusal::NotFound);
+    let doubt = Some("API server out of touch since 2026-11-22T07:31:05Z".into());
+    let states: [(&[u8], State); 2] = [
+        (b"; endpoints: forbidden", State { waiting: KindSet::ALL, refused, doubt: None }),
+        (b"out of touch", State { doubt, ..State::default() }),
+    ];
+    for (text, state) in states {
+        let view = view.in_state(state);
+        let mut out = vec![0; MAX_STREAM_RESPONSE];
+        let mut room = Query::default();
+        let settings = Settings::default();
+        let mut told = 0;
+        let allocations = counted(|message, transport| {
+            let desk = Pure { view: Some(&view), settings: &settings, transport, rotation: 0 };
+            if let Outcome::Reply { len, .. } = answer::answer(&desk, message, &mut room, &mut out)
+            {
+                // Such records stand last.
+                let end = &out[len.saturating_sub(200)..len];
+                told += u32::from(end.windows(text.len()).any(|part| part == text));
+            }
+        });
+        assert_eq!(allocations, 0);
+        assert!(told > 1_000, "{told}");
+    }
 }
 
 #[test]
