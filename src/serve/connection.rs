@@ -118,7 +118,7 @@ impl<D: Desk> Connection<D> {
     }
 
     async fn serve(&mut self) -> io::Result<()> {
-        let mut stop = pin!(self.common.reached(Stage::Draining));
+        let mut stop = pin!(self.common.reached(Stage::Given));
         let mut timer = pin!(sleep_until(self.deadline()));
         loop {
             // Queries that were held back while the client or the upstreams were slow.

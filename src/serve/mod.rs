@@ -25,7 +25,7 @@ pub use crate::answer::Transport;
 
 pub use client::{Asker, Client};
 pub use handler::Handler;
-pub use listen::ServeError;
+pub use listen::{ServeError, Sockets};
 pub use server::{
     CONNECTIONS, CONNECTIONS_PER_CLIENT, DEFERRED, DEFERRED_PER_CONNECTION, FRAME_TIME, GRACE,
     IDLE_TIME, Options, STREAM_THREADS, Server, WRITE_TIME,
