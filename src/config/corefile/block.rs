@@ -56,8 +56,8 @@ pub(super) fn read(
             findings.error(
                 at,
                 format!(
-                    "'{name}' stands twice in this server block, first in line {}; keep one",
-                    first.line
+                    "'{name}' stands twice in this server block, first at {}; keep one",
+                    findings.place(first)
                 ),
             );
             continue;

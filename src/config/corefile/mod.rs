@@ -3,7 +3,7 @@
 //! What is unknown is a fault with its place and the nearest known word. What is known and has no
 //! effect here is a warning; what is known, not built yet, and would change answers or protection is
 //! a fault, so that nobody runs without a guard that the file asks for. Files that a Corefile names
-//! count from the working directory, as CoreDNS has it.
+//! count from the working directory, as CoreDNS has it; those that it imports from its own folder.
 
 mod address;
 mod block;
@@ -12,19 +12,16 @@ mod kubernetes;
 mod lexer;
 mod parser;
 mod plain;
+mod source;
 #[cfg(test)]
 mod tests;
 mod words;
 
-use std::io::Read;
 use std::path::Path;
 
-use super::error::{ConfigError, Findings, Position};
+use super::error::{ConfigError, Findings};
 use super::{Config, Interface, interfaces, no_upstream};
 use parser::Directive;
-
-/// The largest Corefile, in octets: that of the largest ConfigMap.
-const MAX_COREFILE: u64 = 1_024 * 1_024;
 
 /// What a Corefile can ask of the machine that it is read on; tests have their own.
 struct Surroundings<'a> {
@@ -39,13 +36,7 @@ pub fn read(path: &Path, default_port: u16) -> Result<Config, Vec<ConfigError>> 
     let around = Surroundings { env: &|name| std::env::var(name).ok(), interfaces: &interfaces };
     let file = path.display().to_string();
     let whole = |message| vec![ConfigError { file: file.clone(), position: None, message }];
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_COREFILE + 1).read_to_end(&mut bytes))
-        .map_err(|error| whole(format!("cannot be read: {error}")))?;
-    if u64::try_from(read).is_ok_and(|read| read > MAX_COREFILE) {
-        return Err(whole(format!("is larger than {MAX_COREFILE} octets")));
-    }
+    let bytes = source::octets(path, source::MAX_COREFILE).map_err(whole)?;
     read_bytes(&file, &bytes, default_port, &around)
 }
 
@@ -56,16 +47,8 @@ fn read_bytes(
     around: &Surroundings<'_>,
 ) -> Result<Config, Vec<ConfigError>> {
     let mut findings = Findings::new(file);
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
-            let at = end_of(&String::from_utf8_lossy(good));
-            findings.error(at, "the file is not UTF-8 text from here on");
-            return Err(findings.errors);
-        }
-    };
-    let blocks = parser::parse(text, around.env, &mut findings);
+    let Some(text) = source::text(bytes, 0, &mut findings) else { return Err(findings.errors) };
+    let blocks = parser::parse(Path::new(file), text, around.env, &mut findings);
     if blocks.is_empty() && findings.errors.is_empty() {
         findings.error(None, "there is no server block; write one such as '.:53 { … }'");
     }
@@ -88,14 +71,6 @@ fn read_bytes(
     findings.errors.sort_by_key(|error| error.position);
     findings.errors.dedup();
     Err(findings.errors)
-}
-
-/// Where `text` ends.
-fn end_of(text: &str) -> Position {
-    let last = text.rsplit('\n').next().unwrap_or_default();
-    let lines = text.matches('\n').count();
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).saturating_add(1);
-    Position { line: number(lines), column: number(last.chars().count()) }
 }
 
 impl Directive {
