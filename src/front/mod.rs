@@ -53,7 +53,7 @@ impl Block {
         Self {
             zones: config.zones.clone(),
             view,
-            forward: forward.map(|forward| (forward.clone(), Upstreams::new(forward.to.clone()))),
+            forward: forward.map(|forward| (forward.clone(), Upstreams::new(forward.addresses()))),
             forwards_all: forward.is_some_and(|f| f.from.is_root() && f.except.is_empty()),
             settings: Settings {
                 payload: config.bufsize,
@@ -61,7 +61,7 @@ impl Block {
                 upstream: forward.is_some(),
                 ede: config.kubernetes.as_ref().is_none_or(|kubernetes| kubernetes.ede),
             },
-            errors: config.errors,
+            errors: config.errors.is_some(),
         }
     }
 

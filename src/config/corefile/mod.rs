@@ -6,12 +6,21 @@
 //! count from the working directory, as CoreDNS has it; those that it imports from its own folder.
 
 mod address;
+mod args;
+mod bind;
 mod block;
+mod cache;
 mod forward;
+mod golang;
+mod guard;
 mod kubernetes;
 mod lexer;
+mod mnemonics;
+mod operate;
 mod parser;
-mod plain;
+mod records;
+mod reply;
+mod rewrite;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -21,7 +30,6 @@ use std::path::Path;
 
 use super::error::{ConfigError, Findings};
 use super::{Config, Interface, interfaces, no_upstream};
-use parser::Directive;
 
 /// What a Corefile can ask of the machine that it is read on; tests have their own.
 struct Surroundings<'a> {
@@ -71,62 +79,4 @@ fn read_bytes(
     findings.errors.sort_by_key(|error| error.position);
     findings.errors.dedup();
     Err(findings.errors)
-}
-
-impl Directive {
-    /// Whether there are neither too few nor too many arguments; `usage` is how it is written.
-    fn has_args(&self, least: usize, most: usize, usage: &str, findings: &mut Findings) -> bool {
-        let name = &self.name.text;
-        if self.args.len() < least {
-            findings.error(self.name.at, format!("'{name}' lacks an argument; write '{usage}'"));
-            return false;
-        }
-        if let Some(extra) = self.args.get(most) {
-            findings.error(
-                extra.at,
-                format!("'{}' is one argument too many for '{name}'; write '{usage}'", extra.text),
-            );
-            return false;
-        }
-        true
-    }
-
-    /// The one argument that must be there, and no block.
-    fn single(&self, usage: &str, findings: &mut Findings) -> Option<&lexer::Token> {
-        self.has_no_block(findings);
-        if self.has_args(1, 1, usage, findings) { self.args.first() } else { None }
-    }
-
-    fn has_no_block(&self, findings: &mut Findings) {
-        if self.body.is_some() {
-            findings.error(self.name.at, format!("'{}' takes no block", self.name.text));
-        }
-    }
-
-    fn options(&self) -> &[Self] {
-        self.body.as_deref().unwrap_or_default()
-    }
-
-    fn text_args(&self) -> impl Iterator<Item = &str> {
-        self.args.iter().map(|arg| arg.text.as_str())
-    }
-}
-
-/// Reads `token` with `parse`; what is wrong with it is reported at its place.
-fn value<T>(
-    token: &lexer::Token,
-    findings: &mut Findings,
-    parse: impl FnOnce(&str) -> Result<T, String>,
-) -> Option<T> {
-    parse(&token.text).map_err(|message| findings.error(token.at, message)).ok()
-}
-
-/// Reads a whole number from `least` to `most`.
-fn number(token: &lexer::Token, least: u64, most: u64, findings: &mut Findings) -> Option<u64> {
-    value(token, findings, |text| {
-        text.parse().ok().filter(|n| (least..=most).contains(n)).ok_or_else(|| match most {
-            u64::MAX => format!("'{text}' is not a whole number of at least {least}"),
-            _ => format!("'{text}' is not a whole number from {least} to {most}"),
-        })
-    })
 }

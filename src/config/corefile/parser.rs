@@ -135,7 +135,7 @@ impl<'a> Parser<'a, '_> {
                                 ),
                             );
                         }
-                        Some(name) => blocks.extend(self.files(name, |file| file.blocks())),
+                        Some(name) => blocks.extend(self.files(name, blocks_of)),
                         None => {}
                     }
                 }
@@ -361,6 +361,10 @@ impl<'a> Parser<'a, '_> {
         let folder = path.parent().unwrap_or(Path::new(""));
         read(&mut Parser { tokens: &tokens, folder, findings: self.findings, state: self.state })
     }
+}
+
+fn blocks_of(file: &mut Parser<'_, '_>) -> Vec<Block> {
+    file.blocks()
 }
 
 fn count(body: &[Directive]) -> usize {
