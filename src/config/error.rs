@@ -91,7 +91,8 @@ impl Findings {
         }
         let position = at.into();
         let file = self.file_of(position).to_owned();
-        self.errors.push(ConfigError { file, position, message: message.into() });
+        let message = one_line(message.into());
+        self.errors.push(ConfigError { file, position, message });
     }
 
     pub(super) fn warn(&mut self, at: impl Into<Option<Position>>, message: impl fmt::Display) {
@@ -102,6 +103,18 @@ impl Findings {
         let at = at.into();
         // Writing into a String cannot fail.
         let _ = place(&mut text, self.file_of(at), at);
-        self.warnings.push(Warning(format!("{text}{message}")));
+        self.warnings.push(Warning(one_line(format!("{text}{message}"))));
     }
+}
+
+/// A quoted word goes over lines where its quote is forgotten; what is said of it does not.
+fn one_line(message: String) -> String {
+    if !message.contains(char::is_control) {
+        return message;
+    }
+    let mut line = String::with_capacity(message.len());
+    for c in message.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
 }

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod corefiles;
+#[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod dump;
@@ -12,6 +14,8 @@ mod dump;
 mod follow;
 #[cfg(test)]
 mod line;
+#[cfg(test)]
+mod planted;
 #[cfg(test)]
 mod run;
 #[cfg(test)]

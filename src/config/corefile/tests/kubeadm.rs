@@ -16,37 +16,14 @@ const WARNINGS: &[&str] = &[
     "6:5: 'ready' is not in effect yet: /ready is not served",
     "12:5: 'prometheus' is not in effect yet: /metrics is not served",
     "14:8: 'max_concurrent' of 'forward' is not in effect yet: the number of queries \
-                 is bounded by sockets alone",
+     is bounded by sockets alone",
     "16:5: 'cache' is not in effect yet: answers of upstreams are not kept",
     "20:5: 'loop' is not in effect yet: a loop of forwarding is not looked for",
     "21:5: 'reload' is not in effect yet: a Corefile that changes is not read again",
     "22:5: 'loadbalance' is not in effect yet: its policy and its networks do not count",
 ];
 
-const COREFILE: &str = ".:53 {
-    errors
-    health {
-       lameduck 5s
-    }
-    ready
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-       pods insecure
-       fallthrough in-addr.arpa ip6.arpa
-       ttl 30
-    }
-    prometheus :9153
-    forward . /etc/resolv.conf {
-       max_concurrent 1000
-    }
-    cache 30 {
-       disable success cluster.local
-       disable denial cluster.local
-    }
-    loop
-    reload
-    loadbalance
-}
-";
+const COREFILE: &str = include_str!("../../../../tests/corefiles/kubeadm.Corefile");
 
 #[test]
 fn the_corefile_of_kubeadm_loads() {
