@@ -254,15 +254,7 @@ fn child(name: &str) -> Result<()> {
         messages.push(message);
     }
     if name == CLERK {
-        let block = ServerBlock {
-            block: 0,
-            zones: vec![Name::parse(".")?],
-            listen: Vec::new(),
-            kubernetes: None,
-            forward: None,
-            errors: true,
-            bufsize: 1_232,
-        };
+        let block = ServerBlock { zones: vec![Name::parse(".")?], ..ServerBlock::default() };
         let front = Front::new(vec![Block::new(&block, Some(registry.view()))]);
         black_box(counted_answers_of_clerk(&mut front.clerk(), &messages, &mut out));
     } else {

@@ -114,20 +114,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{DEFAULT_BUFSIZE, Listen, ServerBlock};
+    use crate::config::{Listen, ServerBlock};
     use crate::name::Name;
     use crate::serve::{Asker, Clerk as _, Desk as _, Step, Transport};
 
     fn block(zone: &str) -> Block {
         let listen = ["127.0.0.1:53", "[::1]:53"].map(|at| Listen::written(at.parse().unwrap()));
         let config = ServerBlock {
-            block: 0,
             zones: vec![Name::parse(zone).unwrap()],
             listen: listen.into(),
-            kubernetes: None,
-            forward: None,
-            errors: false,
-            bufsize: DEFAULT_BUFSIZE,
+            ..ServerBlock::default()
         };
         Block::new(&config, None)
     }

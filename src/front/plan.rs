@@ -48,10 +48,10 @@ impl Block {
         Self {
             zones: config.zones.clone(),
             view,
-            forward: forward.map(|forward| (forward.clone(), Upstreams::new(forward.to.clone()))),
+            forward: forward.map(|forward| (forward.clone(), Upstreams::new(forward.addresses()))),
             forwards_all: forward.is_none_or(|f| f.from.is_root() && f.except.is_empty()),
             settings: [settings.clone(), Settings { upstream: false, ..settings }],
-            errors: config.errors,
+            errors: config.errors.is_some(),
             listen: config.listen.clone(),
         }
     }

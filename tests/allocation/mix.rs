@@ -10,7 +10,7 @@ use fingerpost::cluster::{
     Change, ClusterIps, Endpoint, EndpointPort, EndpointSlice, Kind, KindSet, ManagedBy, Meta,
     Namespace, Object, Protocol, Refusal, Refused, Service, ServicePort, SliceAddresses,
 };
-use fingerpost::config::{Forward, ServerBlock};
+use fingerpost::config::{Errors, Forward, ServerBlock, Upstream};
 use fingerpost::front::{Block, Front};
 use fingerpost::name::Name;
 use fingerpost::registry::{Publisher, Registry, SystemClock};
@@ -254,17 +254,16 @@ fn a_clerk_allocates_nothing() {
     let view = view();
     let name = |text: &str| Name::parse(text).expect("a name");
     let block = |zones: &[&str], from: Option<&str>| ServerBlock {
-        block: 0,
         zones: zones.iter().map(|zone| name(zone)).collect(),
-        listen: Vec::new(),
-        kubernetes: None,
         forward: from.map(|from| Forward {
-            from: name(from),
-            to: vec!["192.0.2.1:53".parse().expect("an address")],
             except: vec![name("not.corp.example")],
+            ..Forward::new(
+                name(from),
+                vec![Upstream::plain("192.0.2.1:53".parse().expect("an address"))],
+            )
         }),
-        errors: true,
-        bufsize: 1232,
+        errors: Some(Errors::default()),
+        ..ServerBlock::default()
     };
     for (what, blocks) in [
         ("nothing is forwarded", vec![(block(&["."], None), true)]),

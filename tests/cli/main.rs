@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod corefiles;
+#[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod descriptors;
@@ -14,6 +16,8 @@ mod dump;
 mod follow;
 #[cfg(test)]
 mod line;
+#[cfg(test)]
+mod planted;
 #[cfg(test)]
 mod run;
 #[cfg(test)]
