@@ -11,9 +11,10 @@
 //!
 //! There are two floors. `echo` sends back what came: the least that a server could do. `echo, as long`
 //! sends as many octets as the server does on the average: what part of the difference is the kernel
-//! copying a longer response. Ratios are to the first; each is of two figures of one round. `busy` is the
-//! share of its core that a server takes: well below 100 % somebody else has the core of the questions,
-//! so that batches are smaller and the ratios waver.
+//! copying a longer response. Ratios are to the first; each is of two figures of one round, and the
+//! last one of the least figures of all rounds. `busy` is the share of its core that a server takes: well
+//! below 100 % somebody else has the core of the questions, so that batches are smaller and the ratios
+//! waver.
 #![allow(missing_docs, clippy::cast_precision_loss, unreachable_pub)]
 
 #[allow(dead_code)]

@@ -20,8 +20,8 @@ const ID_STEP: u16 = 32;
 const _: () = assert!(ID_STEP as usize == WINDOW, "an ID must say its slot");
 /// Octets of room for a response; nobody here says that he takes more.
 const ROOM: usize = 512;
-/// What has not come by then is lost.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// What has not come by then is lost; a server may be off its core for a while.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Queries and the response codes that they have to be answered with; more than a batch of them.
 #[derive(Default)]

@@ -62,29 +62,45 @@ pub fn measure(
     Ok(all)
 }
 
-/// Prints a line for each contender: medians, and how many times the first one's CPU time it takes,
-/// round by round.
+/// Prints a line for each contender: medians; how many times the first one's CPU time it takes, round
+/// by round; and the same of the least that each took in any round, which is what is left where others
+/// use the cores too.
 pub fn tell(contenders: &[Contender], figures: &[Figures]) {
     println!(
-        "{:<22} {:>9} {:>7} {:>15} {:>9} {:>6} {:>7} {:>6}",
-        "", "µs/query", "ratio", "(from to)", "queries/s", "busy", "octets", "lost"
+        "{:<20} {:>9} {:>7} {:>15} {:>8} {:>7} {:>10} {:>6} {:>7} {:>6}",
+        "",
+        "µs/query",
+        "ratio",
+        "(from to)",
+        "least",
+        "ratio",
+        "queries/s",
+        "busy",
+        "octets",
+        "lost"
     );
     let Some(floor) = figures.first() else { return };
     for (contender, own) in contenders.iter().zip(figures) {
         let mut ratios = ratios(own, floor);
         let ratio = median(&mut ratios);
-        let (least, most) = (ratios.first().unwrap_or(&0.0), ratios.last().unwrap_or(&0.0));
+        let (from, to) = (least(&ratios), ratios.last().unwrap_or(&0.0));
+        let (own_least, floor_least) = (least(&own.cpu), least(&floor.cpu));
         println!(
-            "{:<22} {:>9.3} {ratio:>7.3} {:>15} {:>9.0} {:>5.0}% {:>7.0} {:>6}",
+            "{:<20} {:>9.3} {ratio:>7.3} {:>15} {own_least:>8.3} {:>7.3} {:>10.0} {:>5.0}% {:>7.0} {:>6}",
             contender.name,
             median(&mut own.cpu.clone()),
-            format!("({least:.3} {most:.3})"),
+            format!("({from:.3} {to:.3})"),
+            own_least / floor_least,
             median(&mut own.rate.clone()),
             median(&mut own.busy.clone()) * 100.0,
             own.octets,
             own.lost,
         );
     }
+}
+
+fn least(figures: &[f64]) -> f64 {
+    figures.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
 /// How many times another one's CPU time, round by round.
