@@ -156,8 +156,20 @@ const FAULTS: &[(&str, &str)] = &[
         "/nowhere/Corefile: cannot be read: No such file or directory (os error 2)",
     ),
     ("-conf", "a value is required for '--conf <FILE>' but none was supplied"),
-    ("-dns.port 1053", "-dns.port is for a Corefile; add -c FILE, or write --listen ADDR:PORT"),
-    ("-quiet -conf x", "the option -quiet of CoreDNS is not built yet"),
+    (
+        "-dns.port 1053",
+        "there is no file 'Corefile' here; add -conf FILE, or write 'fingerpost serve' with \
+             --listen ADDR:PORT",
+    ),
+    (
+        "serve --dns-port 1053",
+        "-dns.port is for a Corefile; add -c FILE, or write --listen ADDR:PORT",
+    ),
+    (
+        "-quiet=maybe -conf x",
+        "'maybe' is no value of -quiet; write -quiet, -quiet=true or -quiet=false",
+    ),
+    ("-conf x y", "unexpected argument 'y' found"),
     ("explain", "the following required arguments were not provided: <NAME>"),
     ("explain a..b", "invalid value 'a..b' for '<NAME>': a label is empty"),
     ("check", "check: nothing is named; add -c FILE for a Corefile or --manifests PATH"),
@@ -273,7 +285,10 @@ fn the_other_commands() {
     };
     assert_eq!(asked, name("db.shop.svc.cluster.local"));
     assert_eq!(record_type.as_deref(), Some("SRV"));
-    assert_eq!(told.log, LogOptions { format: LogFormat::Json, level: LogLevel::Trace });
+    assert_eq!(
+        told.log,
+        LogOptions { format: LogFormat::Json, level: LogLevel::Trace, quiet: false }
+    );
     assert!(matches!(run("dump --manifests m"), Ok(Command::Dump(_))));
     assert_eq!(
         run("check -c Corefile --manifests m"),

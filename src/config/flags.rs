@@ -59,6 +59,9 @@ pub(super) struct RunOptions {
     /// The port of a Corefile's zones that name none; CoreDNS's -dns.port
     #[arg(long = "dns-port", value_name = "PORT", hide = true)]
     pub(super) dns_port: Option<u16>,
+    /// Where the number of the process is written while it serves; CoreDNS's -pidfile
+    #[arg(long = "pidfile", value_name = "FILE", hide = true)]
+    pub(super) pid_file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) log: LogOptions,
 }
@@ -152,6 +155,9 @@ pub struct LogOptions {
     /// Log what is at least this serious
     #[arg(long = "log-level", value_name = "LEVEL", default_value = "info")]
     pub level: LogLevel,
+    /// Nothing of the start is logged unless it fails; CoreDNS's -quiet
+    #[arg(long, hide = true)]
+    pub quiet: bool,
 }
 
 /// The form of log lines.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod coredns;
 mod corefile;
 mod directives;
 mod error;

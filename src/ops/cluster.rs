@@ -51,6 +51,7 @@ impl Cluster {
     pub(super) fn tell(&self) {
         let view = self.registry.view().load_full();
         tracing::info!(
+            target: "fingerpost::start",
             services = view.services().len(),
             addresses = view.addresses().len(),
             selectorless = %Choices(&view),

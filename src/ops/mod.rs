@@ -5,6 +5,7 @@ mod check;
 mod cluster;
 mod dump;
 mod logs;
+mod pid;
 mod run;
 
 pub use check::check;

@@ -10,6 +10,7 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::cluster::{Cluster, Loading};
+use super::pid::PidFile;
 use crate::cluster::KindSet;
 use crate::config::{Config, Listen, Run, ServerBlock};
 use crate::front::{Block, Front, local_addresses};
@@ -47,6 +48,7 @@ pub fn serve(run: &Run) -> anyhow::Result<()> {
     }
     let clusters = follow(loaded)?;
     let servers: Arc<[Server]> = servers(config, &clusters)?.into();
+    let _pid_file = run.pid_file.as_deref().map(PidFile::write).transpose()?;
     clusters.values().for_each(Cluster::tell);
     // Behind all that can fail, so that a start that fails says that alone.
     for warning in &config.warnings {

@@ -184,7 +184,7 @@ impl Server {
             .map_err(start("the thread of the runtime"))?;
         server.supervisor = Mutex::new(Some(thread));
         for address in &server.addresses {
-            info!(addr = %address, transport = "udp+tcp", "listening");
+            info!(target: "fingerpost::start", addr = %address, transport = "udp+tcp", "listening");
         }
         Ok(server)
     }

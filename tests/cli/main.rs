@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod coredns;
+#[cfg(test)]
 mod corefiles;
 #[cfg(test)]
 mod deploy;
