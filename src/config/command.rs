@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use super::flags::{Cli, DEFAULT_PORT, LogOptions, RunOptions, Sub};
+use super::flags::{Cli, DEFAULT_PORT, LogLevel, LogOptions, RunOptions, Sub};
 use super::{Config, ConfigError, coredns, corefile, quick, unbuilt};
 use crate::name::Name;
 
@@ -73,8 +73,11 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
     let args = coredns::as_ours(args.into_iter().collect())?;
     let cli = Cli::try_parse_from(args).map_err(|error| boil_down(&error))?;
     let run = |options: RunOptions| {
-        let (log, pid_file) = (options.log, options.pid_file.clone());
+        let (mut log, pid_file) = (options.log, options.pid_file.clone());
         let mut config = configure(options)?;
+        if config.servers.iter().any(|server| server.debug) && log.level != LogLevel::Trace {
+            log.level = LogLevel::Debug;
+        }
         unbuilt::judge_snapshots(&mut config).map_err(Exit::Fault)?;
         Ok(Run { config, log, pid_file })
     };

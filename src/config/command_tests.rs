@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use super::*;
 use crate::config::{
-    ApiServer, Cidr, Errors, Forward, Kubernetes, Listen, LogFormat, LogLevel, ServerBlock, Source,
-    Upstream,
+    ApiServer, Chaos, Cidr, Errors, Forward, Kubernetes, Listen, LogFormat, LogLevel, Nsid,
+    ServerBlock, Source, Upstream,
 };
 use crate::zone::{Fallthrough, Pods, Selectorless, Spec, Zone};
 
@@ -198,6 +198,16 @@ fn help_and_version_go_to_standard_output() {
     assert_eq!(run("").unwrap_err().code(), 2);
 }
 
+/// What every block of quick options says of itself.
+fn told() -> ServerBlock {
+    let version = concat!("fingerpost-", env!("CARGO_PKG_VERSION")).into();
+    ServerBlock {
+        chaos: Some(Chaos { version, authors: Vec::new() }),
+        nsid: Some(Nsid { data: None }),
+        ..ServerBlock::default()
+    }
+}
+
 #[test]
 fn quick_options_alone() {
     let expected = Config {
@@ -218,7 +228,7 @@ fn quick_options_alone() {
             }),
             forward: None,
             errors: Some(Errors::default()),
-            ..ServerBlock::default()
+            ..told()
         }],
         warnings: vec![super::super::no_upstream("name one with --upstream ADDR")],
         ..Config::default()
@@ -268,7 +278,7 @@ fn every_quick_option() {
                     .to_vec(),
             )),
             errors: Some(Errors::default()),
-            ..ServerBlock::default()
+            ..told()
         }],
         workers: Some(3),
         ..Config::default()

@@ -7,6 +7,7 @@
 
 mod clerk;
 mod finish;
+mod guard;
 mod local;
 mod meter;
 mod plan;
