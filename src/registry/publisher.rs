@@ -105,6 +105,7 @@ impl<C: Clock> Publisher<C> {
 
     /// Puts the next view in place, and says whether there was reason for one.
     pub fn publish(&mut self) -> bool {
+        let began = Instant::now();
         let (looked_at, next) = {
             let _alone = self.registry.gate.write().unwrap_or_else(PoisonError::into_inner);
             self.next_view()
@@ -114,6 +115,9 @@ impl<C: Clock> Publisher<C> {
             self.built = Arc::new(next);
         }
         let published = changed && self.show();
+        if published {
+            self.registry.gauges.published(began.elapsed());
+        }
         if looked_at > TIDY_AFTER {
             self.untidy = true;
             (self.tidy)();
