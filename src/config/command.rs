@@ -97,7 +97,6 @@ fn configure(options: RunOptions) -> Result<(Config, LogOptions), Exit> {
             ));
         }
         let config = quick::configure(quick).map_err(Exit::Fault)?;
-        unbuilt::refuse_listeners(&config).map_err(Exit::Fault)?;
         return Ok((config, log));
     };
     if let Some(option) = quick.first_given() {

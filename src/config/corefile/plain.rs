@@ -223,7 +223,6 @@ fn keep(
         Some(_) => {}
         None => {
             *slot = Some(address);
-            findings.warn(at, format_args!("'{path}' on {address} is not served in this version"));
         }
     }
 }

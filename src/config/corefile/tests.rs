@@ -122,9 +122,6 @@ fn the_corefile_of_kubeadm_loads() {
         ready: Some("[::]:8181".parse().unwrap()),
         metrics: Some("[::]:9153".parse().unwrap()),
         warnings: vec![
-            warning("3:5: '/health' on [::]:8080 is not served in this version"),
-            warning("6:5: '/ready' on [::]:8181 is not served in this version"),
-            warning("12:5: '/metrics' on [::]:9153 is not served in this version"),
             warning("14:8: 'max_concurrent' of 'forward' is not yet in effect in this version"),
             warning("16:5: 'cache' has no effect in this version"),
             warning("20:5: 'loop' has no effect in this version"),
