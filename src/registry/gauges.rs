@@ -7,12 +7,77 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Registry;
 use super::model::Joint;
-use crate::cluster::{EndpointSlice, Endpoints, Kind};
+use crate::cluster::{ClusterIps, EndpointSlice, Endpoints, Kind, ObjectKey, Service};
 
 /// Upper bounds of the buckets of how long publishing took, in microseconds: from a lone change to
 /// the first lists of a large cluster.
 pub const PUBLISH_TIMES: [u64; 12] =
     [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000];
+
+/// Upper bounds of the buckets of how long a change took from the cluster to here, in microseconds:
+/// CoreDNS's, from 1 ms to some 9 min.
+pub const PROGRAMMING_TIMES: [u64; 20] = {
+    let mut bounds = [1_000; 20];
+    let mut at = 1;
+    while at < bounds.len() {
+        bounds[at] = bounds[at - 1] * 2;
+        at += 1;
+    }
+    bounds
+};
+
+/// What kind of Service a change of endpoints was for, as Kubernetes's indicator of the programming
+/// latency of cluster DNS tells them apart.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum ServiceKind {
+    /// It has a cluster IP.
+    ClusterIp = 0,
+    /// It is headless, and a controller chooses its endpoints.
+    HeadlessWithSelector = 1,
+    /// It is headless, and somebody else writes its endpoints.
+    HeadlessWithoutSelector = 2,
+}
+
+impl ServiceKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] =
+        [Self::ClusterIp, Self::HeadlessWithSelector, Self::HeadlessWithoutSelector];
+
+    /// The word that the metric uses for it.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::ClusterIp => "cluster_ip",
+            Self::HeadlessWithSelector => "headless_with_selector",
+            Self::HeadlessWithoutSelector => "headless_without_selector",
+        }
+    }
+
+    fn of(service: &Service) -> Option<Self> {
+        match (&service.cluster_ips, service.has_selector) {
+            _ if service.external_name.is_some() => None,
+            (ClusterIps::Addresses(_), _) => Some(Self::ClusterIp),
+            (ClusterIps::Headless, true) => Some(Self::HeadlessWithSelector),
+            (ClusterIps::Headless, false) => Some(Self::HeadlessWithoutSelector),
+            (ClusterIps::Absent, _) => None,
+        }
+    }
+}
+
+/// How many things took how long.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Times {
+    /// How many fell into each bucket, not added up; the last has no bound.
+    pub counts: Vec<u64>,
+    /// How long all of them took.
+    pub sum: Duration,
+}
+
+impl Times {
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+}
 
 /// Endpoints by whether they are ready.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -45,10 +110,8 @@ impl EndpointCount {
 /// What views were published.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Published {
-    /// How many took how long: by [`PUBLISH_TIMES`], and one bucket more.
-    pub times: Vec<u64>,
-    /// How long all of them took.
-    pub time: Duration,
+    /// How long they took to make, by [`PUBLISH_TIMES`].
+    pub times: Times,
     /// When the newest one came; nothing before the first.
     pub last: Option<SystemTime>,
 }
@@ -62,10 +125,45 @@ pub(super) struct Gauges {
     /// Addresses in slices and in Endpoints objects: ready ones, others.
     in_slices: [AtomicU64; 2],
     in_endpoints: [AtomicU64; 2],
-    times: [AtomicU64; PUBLISH_TIMES.len() + 1],
-    microseconds: AtomicU64,
+    times: Buckets<{ PUBLISH_TIMES.len() + 1 }>,
+    /// By [`ServiceKind`].
+    programmed: [Buckets<{ PROGRAMMING_TIMES.len() + 1 }>; ServiceKind::ALL.len()],
     /// Unix time in milliseconds; 0 for never.
     last: AtomicU64,
+}
+
+/// Counters behind [`Times`]; the last has no bound.
+#[derive(Debug)]
+struct Buckets<const N: usize> {
+    counts: [AtomicU64; N],
+    microseconds: AtomicU64,
+}
+
+impl<const N: usize> Default for Buckets<N> {
+    fn default() -> Self {
+        Self {
+            counts: std::array::from_fn(|_| AtomicU64::default()),
+            microseconds: AtomicU64::default(),
+        }
+    }
+}
+
+impl<const N: usize> Buckets<N> {
+    fn note(&self, bounds: &[u64], took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let bucket = bounds.iter().take_while(|bound| micros > **bound).count();
+        if let Some(count) = self.counts.get(bucket) {
+            count.fetch_add(1, Relaxed);
+        }
+        self.microseconds.fetch_add(micros, Relaxed);
+    }
+
+    fn read(&self) -> Times {
+        Times {
+            counts: self.counts.iter().map(|count| count.load(Relaxed)).collect(),
+            sum: Duration::from_micros(self.microseconds.load(Relaxed)),
+        }
+    }
 }
 
 /// What of a joint is counted.
@@ -113,12 +211,7 @@ impl Gauges {
     /// The publisher has put a view in place, which took so long to make.
     pub(super) fn published(&self, took: Duration) {
         self.shown();
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let bucket = PUBLISH_TIMES.iter().take_while(|bound| micros > **bound).count();
-        if let Some(count) = self.times.get(bucket) {
-            count.fetch_add(1, Relaxed);
-        }
-        self.microseconds.fetch_add(micros, Relaxed);
+        self.times.note(&PUBLISH_TIMES, took);
     }
 }
 
@@ -164,12 +257,30 @@ impl Registry {
         EndpointCount { ready: ready.load(Relaxed), not_ready: not_ready.load(Relaxed) }
     }
 
+    /// How long changes of endpoints took from when a controller saw their cause until they were in
+    /// a view, by [`PROGRAMMING_TIMES`]. What a list told is not among them.
+    pub fn programming(&self, kind: ServiceKind) -> Times {
+        let programmed = self.gauges.programmed.get(kind as usize);
+        programmed.map(Buckets::read).unwrap_or_default()
+    }
+
+    /// Notes that these changes are in a view now.
+    pub(super) fn programmed(&self, triggers: &[(ObjectKey, SystemTime)], now: SystemTime) {
+        for (key, at) in triggers {
+            let joint = self.model.services.get(key);
+            let kind = joint.and_then(|joint| ServiceKind::of(&joint.service.as_ref()?.0));
+            if let Some(buckets) = kind.and_then(|kind| self.gauges.programmed.get(kind as usize)) {
+                // Another machine's clock may be ahead of ours.
+                buckets.note(&PROGRAMMING_TIMES, now.duration_since(*at).unwrap_or_default());
+            }
+        }
+    }
+
     /// What views were published.
     pub fn published(&self) -> Published {
         let last = self.gauges.last.load(Relaxed);
         Published {
-            times: self.gauges.times.iter().map(|count| count.load(Relaxed)).collect(),
-            time: Duration::from_micros(self.gauges.microseconds.load(Relaxed)),
+            times: self.gauges.times.read(),
             last: (last > 0).then(|| UNIX_EPOCH + Duration::from_millis(last)),
         }
     }
@@ -180,7 +291,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::cluster::{Change, Endpoint, Meta, Namespace, Object, ObjectKey, Service};
+    use crate::cluster::{Change, Endpoint, Meta, Namespace, Object};
     use crate::cluster::{SliceAddresses, Subset};
     use crate::zone::Spec;
 
@@ -263,9 +374,10 @@ mod tests {
         let gauges = Gauges::default();
         gauges.published(Duration::from_micros(100));
         gauges.published(Duration::from_micros(101));
-        gauges.published(Duration::from_secs(60));
-        let times: Vec<u64> = gauges.times.iter().map(|count| count.load(Relaxed)).collect();
-        assert_eq!(times, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        gauges.published(Duration::from_mins(1));
+        let times = gauges.times.read();
+        assert_eq!(times.sum, Duration::from_micros(60_000_201));
+        assert_eq!(times.counts, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert!(gauges.last.load(Relaxed) > 0);
     }
 }

@@ -31,7 +31,7 @@ use gauges::{EndpointCount as Count, Gauges, Weight};
 use ledger::Ledger;
 use model::{Dirty, Mark, Model, Pending};
 
-pub use gauges::{EndpointCount, PUBLISH_TIMES, Published};
+pub use gauges::{EndpointCount, PROGRAMMING_TIMES, PUBLISH_TIMES, Published, ServiceKind, Times};
 pub use ledger::Oddity;
 pub use publisher::{Clock, Publisher, SystemClock};
 
@@ -129,6 +129,7 @@ impl Registry {
                 self.put(object, mark);
             }
             Change::Remove(kind, key) => self.remove(kind, &key),
+            Change::Triggered(service, at) => self.pending().triggered(service, at),
             Change::ListEnds(kind) => {
                 if self.pending().not_served.has(kind) {
                     self.is_served(kind, true);

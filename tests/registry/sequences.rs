@@ -88,6 +88,7 @@ impl Told {
             Change::Remove(kind, key) => {
                 self.objects.remove(&(*kind, key.clone()));
             }
+            Change::Triggered(..) => {}
             Change::ListEnds(kind) => {
                 if let Some(named) = self.named.remove(kind) {
                     self.objects.retain(|(of, key), _| of != kind || named.contains(key));

@@ -13,7 +13,7 @@ use super::text::{Text, Type};
 use crate::cluster::Kind;
 use crate::cluster::watch::{Report, State};
 use crate::ops::cluster::Observed;
-use crate::registry::{PUBLISH_TIMES, Published};
+use crate::registry::{PROGRAMMING_TIMES, PUBLISH_TIMES, Published, ServiceKind, Times};
 use crate::zone::{Choice, View};
 
 /// What was found in the views that were walked last, by block.
@@ -48,24 +48,24 @@ impl Walks {
 struct Block {
     number: String,
     zone: String,
-    source: Observed,
+    observed: Observed,
     view: Arc<View>,
     walk: Walk,
     published: Published,
     report: Option<Arc<Report>>,
 }
 
-pub(super) fn write(text: &mut Text, sources: &[Observed], walks: &Walks) {
-    let blocks = sources.iter().map(|source| {
-        let view = source.registry.view().load_full();
+pub(super) fn write(text: &mut Text, all: &[Observed], walks: &Walks) {
+    let blocks = all.iter().map(|observed| {
+        let view = observed.registry.view().load_full();
         Block {
-            number: source.block.to_string(),
+            number: observed.block.to_string(),
             zone: view.primary_zone().to_string(),
-            walk: walks.of(source.block, &view),
+            walk: walks.of(observed.block, &view),
             view,
-            published: source.registry.published(),
-            report: source.status.as_ref().map(|status| status.report()),
-            source: source.clone(),
+            published: observed.registry.published(),
+            report: observed.status.as_ref().map(|status| status.report()),
+            observed: observed.clone(),
         }
     });
     let blocks: Vec<Block> = blocks.collect();
@@ -110,7 +110,7 @@ fn objects(text: &mut Text, blocks: &[Block]) {
     let what = ("fingerpost_objects", Type::Gauge, "Objects held, by kind.");
     family(text, blocks, what, |block| {
         let needed = block.view.spec().needed_kinds();
-        let held = block.source.registry.held().into_iter();
+        let held = block.observed.registry.held().into_iter();
         let held = held.filter(|(kind, count)| needed.has(*kind) || *count > 0);
         held.map(|(kind, count)| (vec![("kind", kind.resource())], count)).collect()
     });
@@ -121,7 +121,7 @@ fn objects(text: &mut Text, blocks: &[Block]) {
     );
     family(text, blocks, what, |block| {
         let of_kind = |kind: Kind| {
-            let count = block.source.registry.endpoints(kind);
+            let count = block.observed.registry.endpoints(kind);
             let kind = ("kind", kind.resource());
             [
                 (vec![kind, ("ready", "true")], count.ready),
@@ -136,13 +136,13 @@ fn objects(text: &mut Text, blocks: &[Block]) {
         "Addresses of endpoints that are not published, by reason.",
     );
     family(text, blocks, what, |block| {
-        let dropped = block.source.registry.dropped().into_iter();
+        let dropped = block.observed.registry.dropped().into_iter();
         dropped.map(|(drop, count)| (vec![("reason", drop.reason())], count)).collect()
     });
     let what =
         ("fingerpost_odd_objects", Type::Gauge, "Objects with something odd about them, by what.");
     family(text, blocks, what, |block| {
-        let oddities = block.source.registry.oddities().into_iter();
+        let oddities = block.observed.registry.oddities().into_iter();
         oddities.map(|(oddity, count)| (vec![("reason", oddity.reason())], count)).collect()
     });
 }
@@ -170,7 +170,7 @@ fn view(text: &mut Text, blocks: &[Block]) {
         Type::Gauge,
         "1 as long as the last known good state of an earlier run is answered from.",
     );
-    one(text, blocks, what, |block| Some(u8::from(block.source.registry.is_restored())));
+    one(text, blocks, what, |block| Some(u8::from(block.observed.registry.is_restored())));
     let what = (
         "fingerpost_selectorless_services",
         Type::Gauge,
@@ -185,14 +185,40 @@ fn view(text: &mut Text, blocks: &[Block]) {
 
 fn publishing(text: &mut Text, blocks: &[Block]) {
     let what = ("fingerpost_views_published_total", Type::Counter, "Views put in place.");
-    one(text, blocks, what, |block| Some(block.published.times.iter().sum::<u64>()));
+    one(text, blocks, what, |block| Some(block.published.times.count()));
     let what = "How long a view took to make, from the moment its changes were collected.";
     let mut family = text.family("fingerpost_publish_duration_seconds", Type::Histogram, what);
     let bounds = PUBLISH_TIMES.map(|micros| Duration::from_micros(micros).as_secs_f64());
     for block in blocks {
         let labels = [("block", block.number.as_str()), ("zone", &block.zone)];
-        let Published { times, time, .. } = &block.published;
-        family.histogram(&labels, &bounds, times, time.as_secs_f64());
+        let Times { counts, sum } = &block.published.times;
+        family.histogram(&labels, &bounds, counts, sum.as_secs_f64());
+    }
+    programming(text, blocks);
+}
+
+/// By CoreDNS's name and labels, of all blocks together.
+fn programming(text: &mut Text, blocks: &[Block]) {
+    let name = "coredns_kubernetes_dns_programming_duration_seconds";
+    let what = "From when a controller saw why endpoints had to change until the change was in a view; \
+                what lists tell is not counted.";
+    let mut family = text.family(name, Type::Histogram, what);
+    let bounds = PROGRAMMING_TIMES.map(|micros| Duration::from_micros(micros).as_secs_f64());
+    for kind in ServiceKind::ALL {
+        let mut counts = vec![0; PROGRAMMING_TIMES.len() + 1];
+        let mut sum = Duration::ZERO;
+        for times in blocks.iter().map(|block| block.observed.registry.programming(kind)) {
+            counts.iter_mut().zip(&times.counts).for_each(|(all, more)| *all += more);
+            sum = sum.saturating_add(times.sum);
+        }
+        if counts.iter().any(|count| *count > 0) {
+            family.histogram(
+                &[("service_kind", kind.reason())],
+                &bounds,
+                &counts,
+                sum.as_secs_f64(),
+            );
+        }
     }
 }
 
@@ -234,20 +260,20 @@ fn touch(text: &mut Text, blocks: &[Block]) {
         "1 if some kind has been without a watch for so long that askers are told.",
     );
     one(text, blocks, what, |block| {
-        Some(u8::from(block.source.status.as_ref()?.out_of_touch().is_some()))
+        Some(u8::from(block.observed.status.as_ref()?.out_of_touch().is_some()))
     });
     let what = (
         "fingerpost_out_of_touch_since_timestamp_seconds",
         Type::Gauge,
         "Since when that has been so, in Unix time.",
     );
-    one(text, blocks, what, |block| Some(unix(block.source.status.as_ref()?.out_of_touch()?)));
+    one(text, blocks, what, |block| Some(unix(block.observed.status.as_ref()?.out_of_touch()?)));
     let what = (
         "fingerpost_api_server_last_contact_timestamp_seconds",
         Type::Gauge,
         "When something was last heard from the API server, in Unix time.",
     );
-    one(text, blocks, what, |block| Some(unix(block.source.status.as_ref()?.last_contact()?)));
+    one(text, blocks, what, |block| Some(unix(block.observed.status.as_ref()?.last_contact()?)));
 }
 
 fn snapshots(text: &mut Text, blocks: &[Block]) {
@@ -256,27 +282,27 @@ fn snapshots(text: &mut Text, blocks: &[Block]) {
         Type::Counter,
         "How often the last known good state was written.",
     );
-    one(text, blocks, what, |block| Some(block.source.snapshot.as_ref()?.written()));
+    one(text, blocks, what, |block| Some(block.observed.snapshot.as_ref()?.written()));
     let what = (
         "fingerpost_snapshot_write_failures_total",
         Type::Counter,
         "How often the last known good state could not be written.",
     );
-    one(text, blocks, what, |block| Some(block.source.snapshot.as_ref()?.failed()));
+    one(text, blocks, what, |block| Some(block.observed.snapshot.as_ref()?.failed()));
     let what = (
         "fingerpost_snapshot_age_seconds",
         Type::Gauge,
         "Since the last known good state was written by this process.",
     );
     one(text, blocks, what, |block| {
-        let written = block.source.snapshot.as_ref()?.last();
+        let written = block.observed.snapshot.as_ref()?.last();
         let at = UNIX_EPOCH + Duration::from_secs(written);
         (written > 0).then(|| at.elapsed().unwrap_or_default().as_secs_f64())
     });
     let what =
         ("fingerpost_snapshot_bytes", Type::Gauge, "Octets of the last known good state on disk.");
     one(text, blocks, what, |block| {
-        let tally = block.source.snapshot.as_ref()?;
+        let tally = block.observed.snapshot.as_ref()?;
         (tally.written() > 0).then(|| tally.octets())
     });
 }
