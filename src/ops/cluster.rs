@@ -39,6 +39,8 @@ pub(super) struct Observed {
     pub(super) registry: Arc<Registry>,
     /// How its watches fare, where an API server is watched.
     pub(super) status: Option<Arc<Status>>,
+    /// The API server, as `host:port`.
+    pub(super) host: Option<String>,
     /// What was written of the last known good state, where that is kept.
     pub(super) snapshot: Option<Arc<snapshot::Tally>>,
 }
@@ -152,6 +154,7 @@ impl Loading {
             place: kubernetes.place.clone(),
             registry: Arc::clone(registry),
             status: watching.map(Watching::status),
+            host: watching.map(|watching| host(watching.url())),
             snapshot: snapshot.map(snapshot::Writer::tally),
         }
     }
@@ -175,6 +178,13 @@ impl Loading {
             .context("cannot start the threads that follow the manifests")?;
         Ok(Cluster { registry, snapshot: None, watching: None, stop: Some(stop), threads })
     }
+}
+
+/// `host:port` of a URL, as it is written there.
+fn host(url: &str) -> String {
+    let uri = url.parse::<http::Uri>().ok();
+    let authority = uri.as_ref().and_then(http::Uri::authority);
+    authority.map_or_else(|| url.to_owned(), ToString::to_string)
 }
 
 fn publisher(registry: &Arc<Registry>) -> Publisher {

@@ -66,6 +66,19 @@ fn readiness_waits_for_the_first_lists_and_outlives_the_api_server() {
     until("the watches are lost", || api.watches() == 0);
     let page = crate::scrape::Page::of(at);
     assert!(is_ready(at), "sticky");
+    let host = api.address().to_string();
+    let requests = |code: &str| {
+        let labels = [("code", code), ("method", "GET"), ("host", host.as_str())];
+        page.value("coredns_kubernetes_rest_client_requests_total", &labels)
+    };
+    for code in ["200", "403", "503"] {
+        assert!(requests(code) >= Some(1.0), "{code}: {}", page.text());
+    }
+    until("an attempt without an answer", || {
+        let labels = [("code", "<error>")];
+        let page = crate::scrape::Page::of(at);
+        page.value("coredns_kubernetes_rest_client_requests_total", &labels) >= Some(1.0)
+    });
     until("the loss is seen", || {
         let page = crate::scrape::Page::of(at);
         page.value("fingerpost_watch_open", &[]) == Some(0.0)

@@ -9,6 +9,7 @@ mod build;
 mod dns;
 mod process;
 mod registry;
+mod rest;
 mod sockets;
 mod text;
 
@@ -74,6 +75,7 @@ impl Metrics {
         dns::write(&mut text, answered);
         sockets::write(&mut text, &scene.servers);
         registry::write(&mut text, &scene.sources, &self.walks);
+        rest::write(&mut text, &scene.sources);
         self.pulse.write(&mut text);
         process::write(&mut text);
         text.into_string()
