@@ -44,7 +44,7 @@ impl ServiceKind {
         [Self::ClusterIp, Self::HeadlessWithSelector, Self::HeadlessWithoutSelector];
 
     /// The word that the metric uses for it.
-    pub fn reason(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::ClusterIp => "cluster_ip",
             Self::HeadlessWithSelector => "headless_with_selector",

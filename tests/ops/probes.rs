@@ -1,6 +1,6 @@
 //! `/health` and `/ready` through the life of a process.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::fake_api::{FakeApi, Knobs, until};
@@ -178,8 +178,21 @@ fn each_page_is_served_where_it_is_asked_for_alone() {
     let line = served.told("/metrics can be asked for over HTTP");
     let at = line.split("at=").nth(1).expect("an address").parse().expect("an address");
     assert_eq!(get(at, "/metrics?name=x").status, 200);
+    assert_eq!(get(at, "/metrics/").status, 404);
     assert_eq!(get(at, "/ready").status, 404);
     assert_eq!(get(at, "/health").status, 404);
+}
+
+#[test]
+fn a_port_alone_is_served_over_both_families() {
+    let room = Room::new();
+    room.write("db.yaml", manifest("192.0.2.1"));
+    let served =
+        room.serve(&["--manifests", "db.yaml", "--listen", "127.0.0.1:0", "--health", ":0"]);
+    let at = pages(&served);
+    for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+        assert_eq!(get(SocketAddr::new(ip, at.port()), "/health").body, "OK", "{ip}");
+    }
 }
 
 #[test]

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use super::seconds;
 use super::text::{Family, Text, Type};
-use crate::front::{
-    Counts, DURATIONS, FIRST_DURATION, Histogram, Maker, RCODES, SIZES, Series, TYPES,
-};
+use crate::front::{DURATIONS, FIRST_DURATION, Histogram, Maker, RCODES, SIZES, Series, TYPES};
 
 /// Transports in the order of their counters.
 const PROTOS: [&str; 2] = ["udp", "tcp"];
@@ -85,7 +83,7 @@ fn responses(family: &mut Family<'_>, series: &Series) {
     let [server, zone, view] = labels(series);
     for maker in Maker::ALL {
         for rcode in 0..RCODES {
-            let count = Counts::responses(&series.counts, maker, rcode);
+            let count = series.counts.responses(maker, rcode);
             if count > 0 {
                 let (rcode, plugin) = (rcode_name(rcode), ("plugin", maker.directive()));
                 family.sample(&[server, zone, view, ("rcode", &rcode), plugin], count);

@@ -36,7 +36,7 @@ impl Walks {
         if !std::ptr::eq(walk.of.as_ptr(), Arc::as_ptr(view)) {
             *walk = Walk {
                 of: Arc::downgrade(view),
-                services: view.services().len(),
+                services: view.service_count(),
                 choices: view.choices(),
             };
         }
@@ -212,12 +212,7 @@ fn programming(text: &mut Text, blocks: &[Block]) {
             sum = sum.saturating_add(times.sum);
         }
         if counts.iter().any(|count| *count > 0) {
-            family.histogram(
-                &[("service_kind", kind.reason())],
-                &bounds,
-                &counts,
-                sum.as_secs_f64(),
-            );
+            family.histogram(&[("service_kind", kind.word())], &bounds, &counts, sum.as_secs_f64());
         }
     }
 }
