@@ -103,7 +103,6 @@ fn configure(options: RunOptions) -> Result<Config, Exit> {
             ));
         }
         let config = quick::configure(quick).map_err(Exit::Fault)?;
-        unbuilt::refuse_listeners(&config).map_err(Exit::Fault)?;
         return Ok(config);
     };
     if let Some(option) = quick.first_given() {

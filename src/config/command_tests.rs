@@ -127,18 +127,6 @@ const FAULTS: &[(&str, &str)] = &[
         "--manifests and --kubeconfig cannot stand together; objects come from one of them",
     ),
     (
-        "serve --manifests x --health :8080",
-        "--health is not built yet; drop it, or write --health off",
-    ),
-    (
-        "serve --manifests x --ready :8181",
-        "--ready is not built yet; drop it, or write --ready off",
-    ),
-    (
-        "serve --manifests x --metrics :9153",
-        "--metrics is not built yet; drop it, or write --metrics off",
-    ),
-    (
         "serve -c Corefile --ttl 5",
         "-c/--conf and --ttl cannot stand together; drop --ttl and write it into Corefile",
     ),

@@ -104,13 +104,13 @@ pub(super) struct QuickOptions {
     /// Forward other names there, or to a resolv.conf's servers; repeatable [default: none]
     #[arg(long, value_name = "ADDR[:PORT]|FILE")]
     pub(super) upstream: Vec<String>,
-    /// Serve /health there (not built yet) [default: off]
+    /// Serve /health there [default: off]
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = Http::parse)]
     pub(super) health: Option<Http>,
-    /// Serve /ready there (not built yet) [default: off]
+    /// Serve /ready there [default: off]
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = Http::parse)]
     pub(super) ready: Option<Http>,
-    /// Serve /metrics there (not built yet) [default: off]
+    /// Serve /metrics there [default: off]
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = Http::parse)]
     pub(super) metrics: Option<Http>,
     /// UDP threads, 1 to 1024 [default: the CPUs that it may use]

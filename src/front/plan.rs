@@ -174,15 +174,17 @@ impl Plan {
     }
 }
 
+/// An address as CoreDNS's label `server` has it: `dns://:53` for a wildcard, `dns://[::1]:53`.
+pub fn server_label(address: SocketAddr) -> String {
+    let anywhere = address.ip().is_unspecified();
+    if anywhere { format!("dns://:{}", address.port()) } else { format!("dns://{address}") }
+}
+
 /// The addresses of a plan and their labels, a wildcard first.
 fn doors(listen: &[Listen]) -> Vec<(IpAddr, String)> {
-    let label = |address: SocketAddr| {
-        let anywhere = address.ip().is_unspecified();
-        if anywhere { format!("dns://:{}", address.port()) } else { format!("dns://{address}") }
-    };
     let mut doors: Vec<(IpAddr, String)> = Vec::new();
     for Listen { address, .. } in listen {
-        let label = label(*address);
+        let label = server_label(*address);
         // Both families' wildcards are one address to CoreDNS.
         if doors.iter().all(|door| door.1 != label) {
             doors.push((address.ip(), label));

@@ -4,6 +4,7 @@
 //! [`Registry::apply`] may run on any number of source threads. [`Publisher`] runs on one.
 #![forbid(unsafe_code)]
 
+mod gauges;
 mod ledger;
 mod model;
 mod objects;
@@ -27,9 +28,11 @@ use crate::cluster::{
     Change, EndpointSlice, Endpoints, Kind, Meta, Object, ObjectKey, Pod, Refused, Service,
 };
 use crate::zone::{Drop, NamespaceFilter, Pods, Spec, View};
+use gauges::{EndpointCount as Count, Gauges, Weight};
 use ledger::Ledger;
 use model::{Dirty, Mark, Model, Pending};
 
+pub use gauges::{EndpointCount, PROGRAMMING_TIMES, PUBLISH_TIMES, Published, ServiceKind, Times};
 pub use ledger::Oddity;
 pub use publisher::{Clock, Publisher, SystemClock};
 
@@ -41,6 +44,7 @@ pub struct Registry {
     model: Model,
     pending: Mutex<Pending>,
     ledger: Mutex<Ledger>,
+    gauges: Gauges,
     /// Held shared while a batch is applied, and alone while a view is built, so that a view holds
     /// a batch whole or not at all.
     gate: RwLock<()>,
@@ -62,6 +66,7 @@ impl Registry {
             model: Model::default(),
             pending: Mutex::default(),
             ledger: Mutex::default(),
+            gauges: Gauges::default(),
             gate: RwLock::new(()),
             lets_go: AtomicBool::new(false),
             wake,
@@ -127,6 +132,7 @@ impl Registry {
                 self.put(object, mark);
             }
             Change::Remove(kind, key) => self.remove(kind, &key),
+            Change::Triggered(service, at) => self.pending().triggered(service, at),
             Change::ListEnds(kind) => {
                 if self.pending().not_served.has(kind) {
                     self.is_served(kind, true);
@@ -258,7 +264,9 @@ impl Registry {
     fn expose(&self, name: &str, mark: Mark) {
         let was = {
             let mut state = self.model.namespaces.entry(name.into()).or_default();
-            state.exposed.replace(mark)
+            let was = state.exposed.replace(mark);
+            self.gauges.namespace(was.is_some(), true);
+            was
         };
         if was.is_none() {
             self.dirty(Dirty::Namespace(name.into()));
@@ -296,15 +304,18 @@ impl Registry {
         }
         let Some(name) = filed else { return };
         let service = ObjectKey { namespace: key.namespace.clone(), name };
+        let after = Count::of_slice(&slice);
         let changed = self.joint(&service, |joint| {
             match joint.slices.binary_search_by(|found| found.meta.key.name.cmp(&key.name)) {
                 Ok(at) => {
                     let old = &mut joint.slices[at];
                     let changed = *old != slice;
+                    self.gauges.slice(Count::of_slice(old), after);
                     *old = slice;
                     changed
                 }
                 Err(at) => {
+                    self.gauges.slice(Count::default(), after);
                     // Most Services have one slice: no room for four.
                     joint.slices.reserve_exact(1);
                     joint.slices.insert(at, slice);
@@ -387,7 +398,11 @@ impl Registry {
         match kind {
             Kind::Namespace => {
                 let was = self.model.namespaces.get_mut(&key.name);
-                let was = was.and_then(|mut state| state.exposed.take());
+                let was = was.and_then(|mut state| {
+                    let was = state.exposed.take();
+                    self.gauges.namespace(was.is_some(), false);
+                    was
+                });
                 self.model.namespaces.remove_if(&key.name, |_, state| {
                     state.exposed.is_none() && state.members.is_empty()
                 });
@@ -427,7 +442,13 @@ impl Registry {
         let key = ObjectKey { namespace: slice.namespace.clone(), name: service.into() };
         let gone = self.joint(&key, |joint| {
             let before = joint.slices.len();
-            joint.slices.retain(|found| found.meta.key.name != slice.name);
+            joint.slices.retain(|found| {
+                let goes = found.meta.key.name == slice.name;
+                if goes {
+                    self.gauges.slice(Count::of_slice(found), Count::default());
+                }
+                !goes
+            });
             joint.slices.len() != before
         });
         if gone {
@@ -439,7 +460,9 @@ impl Registry {
     fn joint<T>(&self, key: &ObjectKey, change: impl FnOnce(&mut model::Joint) -> T) -> T {
         let mut joint = self.model.services.entry(key.clone()).or_default();
         let was_empty = joint.is_empty();
+        let before = Weight::of(&joint);
         let result = change(&mut joint);
+        self.gauges.joint(before, Weight::of(&joint));
         let is_empty = joint.is_empty();
         // Under the lock of the joint, so that of two threads that change it in turn the last one
         // has the last word here as well.

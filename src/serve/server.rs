@@ -340,6 +340,8 @@ impl<D: Desk> Common<D> {
         let mut traffic = Traffic {
             workers: workers.iter().map(|counters| counters.read()).collect(),
             finished: self.finished.read(),
+            deferred_now: self.options.deferred.saturating_sub(self.gate.available_permits())
+                as u64,
             connections: self.door.read(),
             ..Traffic::default()
         };

@@ -339,6 +339,9 @@ impl Follower {
                     return Ok(());
                 }
                 changes.extend(self.read(json)?.map(Change::Put));
+                // What a list holds is old, and nobody waits for it.
+                let trigger = identity.trigger.filter(|_| list.is_none());
+                changes.extend(trigger.map(|(service, at)| Change::Triggered(service, at)));
             }
             "DELETED" => {
                 if repeated && self.facts.new_deletions()

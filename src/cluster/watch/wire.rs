@@ -8,7 +8,9 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
+use std::time::SystemTime;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use smallvec::SmallVec;
@@ -58,6 +60,8 @@ pub(super) struct Identity {
     pub(super) version: Box<str>,
     /// The bookmark behind the last initial event of a streaming list.
     pub(super) initial_events_end: bool,
+    /// Of a slice: its Service, and when what a controller has answered by this state happened.
+    pub(super) trigger: Option<(ObjectKey, SystemTime)>,
 }
 
 /// Reads an object's metadata only.
@@ -67,6 +71,7 @@ pub(super) fn identity(json: &[u8]) -> serde_json::Result<Identity> {
         key: ObjectKey::new(&metadata.namespace.0, &metadata.name.0),
         version: metadata.resource_version.0.as_ref().into(),
         initial_events_end: metadata.annotations.initial_events_end.0 == "true",
+        trigger: metadata.trigger(),
     })
 }
 
@@ -221,6 +226,8 @@ struct Annotations<'a> {
     leader: Option<IgnoredAny>,
     #[serde(borrow, rename = "k8s.io/initial-events-end")]
     initial_events_end: Text<'a>,
+    #[serde(borrow, rename = "endpoints.kubernetes.io/last-change-trigger-time")]
+    last_change: Text<'a>,
 }
 
 impl WireMeta<'_> {
@@ -235,6 +242,12 @@ impl WireMeta<'_> {
             resource_version: self.resource_version.boxed(),
             labels,
         }
+    }
+
+    fn trigger(&self) -> Option<(ObjectKey, SystemTime)> {
+        let at: Timestamp = self.annotations.last_change.filled()?.parse().ok()?;
+        let service = self.label(SERVICE_NAME)?;
+        Some((ObjectKey::new(&self.namespace.0, service), at.into()))
     }
 
     fn label(&self, name: &str) -> Option<&str> {

@@ -12,9 +12,6 @@ use crate::name::Name;
 use crate::zone::{Fallthrough, Pods, Spec};
 
 const WARNINGS: &[&str] = &[
-    "3:5: 'health' is not in effect yet: /health is not served",
-    "6:5: 'ready' is not in effect yet: /ready is not served",
-    "12:5: 'prometheus' is not in effect yet: /metrics is not served",
     "14:8: 'max_concurrent' of 'forward' is not in effect yet: the number of queries \
      is bounded by sockets alone",
     "16:5: 'cache' is not in effect yet: answers of upstreams are not kept",
