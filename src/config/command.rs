@@ -47,6 +47,27 @@ pub struct Run {
     pub log: LogOptions,
     /// Where the number of the process is written while it serves.
     pub pid_file: Option<PathBuf>,
+    /// The Corefile that the configuration was read from, to be read again.
+    pub corefile: Option<Corefile>,
+    /// Where sockets are taken over from an earlier process and offered to a later one.
+    pub hand_over: Option<PathBuf>,
+}
+
+/// Where a configuration is read from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Corefile {
+    /// The file.
+    pub path: PathBuf,
+    /// The port of zones that name none.
+    pub default_port: u16,
+}
+
+/// Reads a Corefile once more, as [`read`] did. The error is one line that names the first fault.
+pub fn read_again(corefile: &Corefile) -> Result<Config, String> {
+    let mut config = corefile::read(&corefile.path, corefile.default_port)
+        .map_err(|errors| first_of(&errors, &corefile.path))?;
+    unbuilt::judge_snapshots(&mut config)?;
+    Ok(config)
 }
 
 /// Why there is nothing to do.
@@ -74,12 +95,15 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
     let cli = Cli::try_parse_from(args).map_err(|error| boil_down(&error))?;
     let run = |options: RunOptions| {
         let (mut log, pid_file) = (options.log, options.pid_file.clone());
+        let hand_over = options.hand_over.clone();
+        let default_port = options.dns_port.unwrap_or(DEFAULT_PORT);
+        let corefile = options.conf.clone().map(|path| Corefile { path, default_port });
         let mut config = configure(options)?;
         if config.servers.iter().any(|server| server.debug) && log.level != LogLevel::Trace {
             log.level = LogLevel::Debug;
         }
         unbuilt::judge_snapshots(&mut config).map_err(Exit::Fault)?;
-        Ok(Run { config, log, pid_file })
+        Ok(Run { config, log, pid_file, corefile, hand_over })
     };
     match cli.command {
         Sub::Serve(options) => Ok(Command::Serve(run(options)?)),

@@ -62,6 +62,10 @@ pub(super) struct RunOptions {
     /// Where the number of the process is written while it serves; CoreDNS's -pidfile
     #[arg(long = "pidfile", value_name = "FILE", hide = true)]
     pub(super) pid_file: Option<PathBuf>,
+    /// Take over the sockets of the process that listens at this Unix socket, and listen there for
+    /// the next one; for `serve`, with or without a Corefile
+    #[arg(long, value_name = "PATH")]
+    pub(super) hand_over: Option<PathBuf>,
     #[command(flatten)]
     pub(super) log: LogOptions,
 }

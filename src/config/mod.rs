@@ -24,7 +24,7 @@ use std::time::Duration;
 use crate::name::Name;
 use crate::zone;
 
-pub use command::{Command, Exit, Run, read};
+pub use command::{Command, Corefile, Exit, Run, read, read_again};
 pub use corefile::read as read_corefile;
 pub use directives::{
     Acl, AclAction, AclRule, AnswerRule, Balance, Cache, Carrier, Chaos, Consolidate, Errors,

@@ -57,7 +57,7 @@ pub(super) const DIRECTIVES: &[Known] = &[
     once("timeouts", Ignored("connections have limits of their own")),
     once("multisocket", Ignored("there is a socket for each of the 'workers'")),
     once("workers", Done),
-    once("reload", Next("a Corefile that changes is not read again")),
+    once("reload", Done),
     once("nsid", Done),
     once("bufsize", Done),
     many("bind", Done),

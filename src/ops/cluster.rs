@@ -76,6 +76,13 @@ impl Cluster {
         self.registry.view()
     }
 
+    /// Has the last known good state written once more, where one is kept.
+    pub(super) fn write_down(&self) {
+        if let Some(writer) = &self.snapshot {
+            writer.notifier().notify();
+        }
+    }
+
     /// Logs what there is to answer from.
     pub(super) fn tell(&self) {
         let view = self.registry.view().load_full();

@@ -4,7 +4,8 @@ use std::io::{BufWriter, Write};
 
 use anyhow::{Context, bail};
 
-use super::run::load;
+use super::cluster::Loading;
+use super::running::wanted;
 use crate::answer::walk;
 use crate::cluster::{Kind, KindSet};
 use crate::config::Run;
@@ -19,7 +20,8 @@ pub fn dump(run: &Run, out: impl Write) -> anyhow::Result<()> {
         .build()
         .context("cannot start the runtime that waits for the first lists")?;
     let mut out = BufWriter::new(out);
-    for loading in load(&run.config)?.values() {
+    for kubernetes in wanted(&run.config).values() {
+        let loading = Loading::read(kubernetes, kubernetes.spec.clone())?;
         if let Some(missing) = runtime.block_on(loading.wait(kinds)) {
             bail!("the zone is not complete: {missing}");
         }

@@ -4,6 +4,7 @@
 mod check;
 mod cluster;
 mod dump;
+mod hand_over;
 mod http;
 mod logs;
 mod metrics;
@@ -11,7 +12,9 @@ mod pid;
 mod probes;
 mod pulse;
 mod readiness;
+mod reload;
 mod run;
+mod running;
 
 pub use check::check;
 pub use dump::dump;

@@ -19,7 +19,11 @@ impl PidFile {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        // Whoever removed it first has done the work.
-        let _ = std::fs::remove_file(&self.0);
+        // A successor may have written its own number there; whoever removed it first has done the
+        // work.
+        let number = std::fs::read_to_string(&self.0).unwrap_or_default();
+        if number.trim() == std::process::id().to_string() {
+            let _ = std::fs::remove_file(&self.0);
+        }
     }
 }

@@ -1,171 +1,277 @@
-//! `serve`: reads the sources, opens the sockets, answers until told to stop.
+//! `serve`: reads the sources, opens the sockets, answers until told to stop, and puts another
+//! configuration in effect where there is one.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 
-use super::cluster::{Cluster, Loading, Observed};
+use super::hand_over::{Offer, Predecessor, Said, take};
+use super::http::Http;
 use super::metrics::Metrics;
 use super::pid::PidFile;
 use super::probes;
 use super::readiness::Readiness;
-use crate::cluster::KindSet;
-use crate::config::{Config, Listen, Run, ServerBlock};
-use crate::front::{Block, Front, local_addresses};
-use crate::serve::{Options, Server};
+use super::reload::Follow;
+use super::running::{Coming, Running};
+use crate::config::{Config, Run};
+use crate::serve::{Server, Sockets};
 
-/// Answers DNS until SIGTERM or SIGINT, then for the configured time more, and drains the sockets.
-/// An error is one of starting.
+/// Answers DNS until SIGTERM or SIGINT, then for the configured time more, and drains the sockets;
+/// or until another process has taken them over. An error is one of starting.
 pub fn serve(run: &Run) -> anyhow::Result<()> {
-    let config = &run.config;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime that waits for signals")?;
     // Before the sockets open, so that no signal ends the process with queries unanswered.
-    let mut signals = runtime.block_on(async { Signals::new() })?;
+    let signals = runtime.block_on(async { Signals::new() })?;
+    let taken = run.hand_over.as_deref().map(take).transpose()?.flatten();
     let readiness = Arc::<Readiness>::default();
-    let metrics = Arc::new(Metrics::new(config));
+    let metrics = Arc::new(Metrics::new(&run.config));
+    let follow = Follow::new(run.corefile.clone());
+    metrics.follows(follow.tally());
     // Dropped last, when no query is answered any more.
-    let _probes = probes::open(config, &readiness, &metrics)?;
-    let loaded = load(config)?;
-    let sources = sources(config, &loaded);
-    metrics.reads(sources.clone());
-    readiness.reads(sources);
-    let complete = async {
-        for loading in loaded.values() {
-            if let Some(missing) = loading.wait(KindSet::ALL).await {
-                tracing::warn!(
-                    "serving before the first lists are complete; names wait for {missing}"
-                );
-            }
-        }
-    };
+    let probes = open_probes(&run.config, &readiness, &metrics, taken.is_some())?;
+    let coming = Coming::new(run.config.clone(), None).read()?;
+    metrics.reads(coming.sources());
+    readiness.reads(coming.sources());
+    let mut watch = Watch { signals, follow, readiness, metrics, probes, offer: None };
     let stopped = runtime.block_on(async {
         tokio::select! {
-            () = complete => false,
-            () = signals.stop() => true,
+            () = coming.complete() => false,
+            () = watch.signals.stop() => true,
         }
     });
     if stopped {
         tracing::info!("stopped before the sockets were opened");
         return Ok(());
     }
-    let clusters = follow(loaded)?;
-    let (fronts, servers) = servers(config, &clusters)?;
-    let servers: Arc<[Server]> = servers.into();
-    metrics.listens(fronts, Arc::clone(&servers));
-    readiness.listens();
+    let (sockets, predecessor) = taken.unzip();
+    let running = Running::start(coming, sockets)?;
+    watch.metrics.runs(&running);
+    watch.readiness.listens();
     let _pid_file = run.pid_file.as_deref().map(PidFile::write).transpose()?;
-    clusters.values().for_each(Cluster::tell);
-    // Behind all that can fail, so that a start that fails says that alone.
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
+    if let Some(path) = &run.hand_over {
+        watch.offer = Some(Offer::open(path)?);
+        succeed(predecessor, path);
     }
-    runtime.block_on(stop(&mut signals, &servers, &readiness, config.lameduck));
+    running.tell();
+    // Behind all that can fail, so that a start that fails says that alone.
+    tell(&run.config);
+    watch.until_stopped(&runtime, running);
     tracing::info!("stopped");
     Ok(())
 }
 
-/// The `kubernetes` blocks, by the number of the block of the configuration that they stand in.
-pub(super) fn load(config: &Config) -> anyhow::Result<BTreeMap<usize, Loading>> {
-    let mut loaded = BTreeMap::new();
-    for server in &config.servers {
-        let Some(kubernetes) = &server.kubernetes else { continue };
-        if let Entry::Vacant(vacant) = loaded.entry(server.block) {
-            let same = config.servers.iter().filter(|other| other.block == server.block);
-            let listen: Vec<Listen> = same.flat_map(|other| other.listen.clone()).collect();
-            let mut spec = kubernetes.spec.clone();
-            spec.local_addresses = local_addresses(&listen);
-            vacant.insert(Loading::read(kubernetes, spec)?);
+/// Tells the process whose sockets these were that it may go.
+fn succeed(predecessor: Option<Predecessor>, path: &Path) {
+    match predecessor.map(Predecessor::go) {
+        Some(Ok(())) => tracing::info!("the sockets were taken over at {}", path.display()),
+        Some(Err(fault)) => {
+            tracing::warn!(%fault, "the process that had the sockets is gone; they are ours");
         }
+        None => {}
     }
-    Ok(loaded)
 }
 
-/// What of them `/ready` and `/metrics` look at.
-fn sources(config: &Config, loaded: &BTreeMap<usize, Loading>) -> Vec<Observed> {
-    let of_block = |(block, loading): (&usize, &Loading)| {
-        let mut servers = config.servers.iter().filter(|server| server.block == *block);
-        let kubernetes = servers.find_map(|server| server.kubernetes.as_ref())?;
-        Some(loading.observed(*block, kubernetes))
-    };
-    loaded.iter().filter_map(of_block).collect()
-}
-
-fn follow(loaded: BTreeMap<usize, Loading>) -> anyhow::Result<BTreeMap<usize, Cluster>> {
-    loaded.into_iter().map(|(block, loading)| Ok((block, loading.follow()?))).collect()
-}
-
-/// One desk and one server for each set of blocks that share their addresses.
-fn servers(
+/// `/health` and the like. The process that is taken over from may still hold their ports: then they
+/// are tried for again until it has let go.
+fn open_probes(
     config: &Config,
-    clusters: &BTreeMap<usize, Cluster>,
-) -> anyhow::Result<(Vec<Arc<Front>>, Vec<Server>)> {
-    let mut at: BTreeMap<SocketAddr, (Vec<usize>, Listen)> = BTreeMap::new();
-    for (index, server) in config.servers.iter().enumerate() {
-        for listen in &server.listen {
-            at.entry(listen.address).or_insert_with(|| (Vec::new(), *listen)).0.push(index);
+    readiness: &Arc<Readiness>,
+    metrics: &Arc<Metrics>,
+    succeeds: bool,
+) -> anyhow::Result<Option<Http>> {
+    match probes::open(config, readiness, metrics) {
+        Err(error) if succeeds => {
+            tracing::info!("{error:#}; it is tried again once the sockets are taken over");
+            Ok(None)
         }
+        other => other,
     }
-    let mut groups: BTreeMap<Vec<usize>, Vec<Listen>> = BTreeMap::new();
-    for (_, (blocks, listen)) in at {
-        groups.entry(blocks).or_default().push(listen);
-    }
-    let mut options = Options::default();
-    if let Some(workers) = config.workers {
-        options.workers = workers;
-    }
-    let (mut fronts, mut servers) = (Vec::new(), Vec::new());
-    for (blocks, listen) in groups {
-        let blocks = blocks.iter().filter_map(|index| config.servers.get(*index));
-        let block = |server: &ServerBlock| {
-            let cluster = server.kubernetes.as_ref().and_then(|_| clusters.get(&server.block));
-            Block::new(server, cluster.map(Cluster::view))
-        };
-        let front = Front::new(blocks.map(block).collect());
-        servers.push(Server::start(Arc::clone(&front), &listen, options.clone())?);
-        fronts.push(front);
-    }
-    Ok((fronts, servers))
 }
 
-/// Waits for the signal to stop, and stops: at once for whoever asks twice.
-async fn stop(
-    signals: &mut Signals,
-    servers: &Arc<[Server]>,
-    readiness: &Readiness,
-    lameduck: Duration,
-) {
-    signals.stop().await;
-    readiness.stops();
-    if !lameduck.is_zero() {
-        tracing::info!(?lameduck, "stopping; answers go on for a while");
+fn tell(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+/// What is looked after while queries are answered.
+struct Watch {
+    signals: Signals,
+    follow: Follow,
+    readiness: Arc<Readiness>,
+    metrics: Arc<Metrics>,
+    probes: Option<Http>,
+    offer: Option<Offer>,
+}
+
+/// Why answering ends.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum End {
+    /// A signal says so.
+    Told,
+    /// Another process has the sockets.
+    Taken,
+}
+
+/// What has happened.
+enum Event {
+    Stop,
+    Reload { asked: bool },
+    Share(SyncSender<anyhow::Result<Sockets>>),
+    Taken,
+}
+
+impl Watch {
+    fn until_stopped(mut self, runtime: &Runtime, mut running: Running) {
+        let end = runtime.block_on(self.run(&mut running));
+        if end == End::Taken {
+            tracing::info!("another process has the sockets; what was taken is answered");
+            // Their ports, too, are for the other process.
+            self.probes = None;
+        }
+        runtime.block_on(self.stop(&running, end));
+    }
+
+    async fn run(&mut self, running: &mut Running) -> End {
+        let mut due = self.follow.due(running.config());
+        loop {
+            match self.next(due, self.lacks_probes(running.config())).await {
+                // The ports are free at the latest when the process is gone that had them.
+                None => {
+                    let opened = probes::open(running.config(), &self.readiness, &self.metrics);
+                    self.probes = opened.unwrap_or(None);
+                }
+                Some(Event::Stop) => return End::Told,
+                Some(Event::Taken) => return End::Taken,
+                Some(Event::Share(to)) => {
+                    // It has hung up: nobody wants them any more.
+                    let _ = to.send(running.sockets());
+                }
+                Some(Event::Reload { asked }) => {
+                    if let Some(config) = self.follow.look(running.config(), asked) {
+                        match self.renew(running, config).await {
+                            Ok(true) => {}
+                            Ok(false) => return End::Told,
+                            Err(error) => self.follow.failed(&format!("{error:#}"), asked),
+                        }
+                    }
+                    due = self.follow.due(running.config());
+                }
+            }
+        }
+    }
+
+    /// Whether pages are wanted that are not served.
+    fn lacks_probes(&self, config: &Config) -> bool {
+        self.probes.is_none() && probe_addresses(config).iter().any(Option::is_some)
+    }
+
+    /// Waits for what happens next; not for long while there is something to be tried again.
+    async fn next(&mut self, due: Option<Instant>, impatient: bool) -> Option<Event> {
+        let offer = &mut self.offer;
+        let said = async {
+            match offer {
+                Some(offer) => offer.said().await,
+                None => std::future::pending().await,
+            }
+        };
+        let at = |time: Option<Instant>| async move {
+            match time {
+                Some(time) => tokio::time::sleep_until(time).await,
+                None => std::future::pending().await,
+            }
+        };
+        let again = at(impatient.then(|| Instant::now() + AGAIN));
         tokio::select! {
-            () = tokio::time::sleep(lameduck) => {}
-            () = signals.stop() => {}
+            signal = self.signals.next() => Some(signal),
+            () = at(due) => Some(Event::Reload { asked: false }),
+            said = said => Some(match said {
+                Said::Share(to) => Event::Share(to),
+                Said::Taken => Event::Taken,
+            }),
+            () = again => None,
         }
     }
-    tracing::info!("stopping; sockets are drained");
-    servers.iter().for_each(Server::stop);
-    let waiting = Arc::clone(servers);
-    let mut drained = tokio::task::spawn_blocking(move || waiting.iter().for_each(Server::wait));
-    let failed = tokio::select! {
-        result = &mut drained => result.is_err(),
-        () = signals.stop() => {
-            tracing::warn!("stopping at once");
-            servers.iter().for_each(Server::stop);
-            drained.await.is_err()
+
+    /// Puts another configuration in effect; false where a signal to stop came first.
+    async fn renew(&mut self, running: &mut Running, config: Config) -> anyhow::Result<bool> {
+        tracing::info!("the Corefile has changed; it is put in effect");
+        let coming = Coming::new(config, Some(running));
+        let read = tokio::task::spawn_blocking(move || coming.read());
+        let complete = async {
+            let coming = read.await.context("the sources could not be read")??;
+            coming.complete().await;
+            anyhow::Ok(coming)
+        };
+        let coming = tokio::select! {
+            coming = complete => coming?,
+            () = self.signals.stop() => return Ok(false),
+        };
+        let before = probe_addresses(running.config());
+        let ended = running.renew(coming)?;
+        tokio::task::spawn_blocking(move || ended.settle());
+        if probe_addresses(running.config()) != before {
+            // A port may be the same for another page, so the old ones are closed first.
+            self.probes = None;
+            match probes::open(running.config(), &self.readiness, &self.metrics) {
+                Ok(probes) => self.probes = probes,
+                Err(error) => tracing::error!("{error:#}; it is tried again"),
+            }
         }
-    };
-    if failed {
-        tracing::error!("the thread that waited for the sockets has panicked");
+        self.metrics.runs(running);
+        self.follow.in_effect();
+        tell(running.config());
+        running.tell();
+        Ok(true)
     }
+
+    /// Stops: for whoever asks twice at once.
+    async fn stop(&mut self, running: &Running, end: End) {
+        self.readiness.stops();
+        let lameduck = running.config().lameduck;
+        if end == End::Told && !lameduck.is_zero() {
+            tracing::info!(?lameduck, "stopping; answers go on for a while");
+            tokio::select! {
+                () = tokio::time::sleep(lameduck) => {}
+                () = self.signals.stop() => {}
+            }
+        }
+        tracing::info!("stopping; sockets are drained");
+        let servers = running.servers();
+        let begin = if end == End::Taken { Server::give_away } else { Server::stop };
+        servers.iter().for_each(|server| begin(server));
+        let waiting = servers.clone();
+        let mut drained =
+            tokio::task::spawn_blocking(move || waiting.iter().for_each(|server| server.wait()));
+        let failed = tokio::select! {
+            result = &mut drained => result.is_err(),
+            () = self.signals.stop() => {
+                tracing::warn!("stopping at once");
+                servers.iter().for_each(|server| server.stop());
+                drained.await.is_err()
+            }
+        };
+        if failed {
+            tracing::error!("the thread that waited for the sockets has panicked");
+        }
+    }
+}
+
+/// How soon it is tried again to open the ports of `/health` and the like.
+const AGAIN: Duration = Duration::from_millis(200);
+
+fn probe_addresses(config: &Config) -> [Option<SocketAddr>; 3] {
+    [config.health, config.ready, config.metrics]
 }
 
 /// The signals that mean something.
@@ -173,6 +279,8 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// CoreDNS's way to have its Corefile read again.
+    user: Signal,
 }
 
 impl Signals {
@@ -182,19 +290,23 @@ impl Signals {
             terminate: of(SignalKind::terminate())?,
             interrupt: of(SignalKind::interrupt())?,
             hangup: of(SignalKind::hangup())?,
+            user: of(SignalKind::user_defined1())?,
         })
+    }
+
+    async fn next(&mut self) -> Event {
+        tokio::select! {
+            _ = self.terminate.recv() => Event::Stop,
+            _ = self.interrupt.recv() => Event::Stop,
+            _ = self.hangup.recv() => Event::Reload { asked: true },
+            _ = self.user.recv() => Event::Reload { asked: true },
+        }
     }
 
     /// Ends with the next signal to stop.
     async fn stop(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {
-                    tracing::warn!("SIGHUP has no effect in this version; manifests are followed");
-                }
-            }
+        while !matches!(self.next().await, Event::Stop) {
+            tracing::warn!("busy with a start, a reload or a stop; the signal has no effect");
         }
     }
 }

@@ -84,14 +84,3 @@ fn a_second_sigterm_ends_it_at_once() {
     assert_eq!(served.end().code(), Some(0));
     served.told("stopped");
 }
-
-#[test]
-fn sighup_is_no_end() {
-    let room = room();
-    let mut served = room.serve(&SERVE);
-    served.signal("HUP");
-    served.told("SIGHUP");
-    assert_eq!(served.a(NAME), Ok(vec!["192.0.2.1".into()]));
-    served.signal("TERM");
-    assert_eq!(served.end().code(), Some(0));
-}

@@ -8,15 +8,21 @@ mod counted;
 #[path = "../fake_api/mod.rs"]
 mod fake_api;
 #[cfg(test)]
+mod hand_over;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod known;
+#[cfg(test)]
+mod load;
 #[cfg(test)]
 #[allow(dead_code)] // The watches' tests use the rest.
 #[path = "../watch/objects.rs"]
 mod objects;
 #[cfg(test)]
 mod probes;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod rough;
 #[cfg(test)]

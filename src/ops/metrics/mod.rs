@@ -18,6 +18,8 @@ use std::time::Duration;
 
 use super::cluster::Observed;
 use super::pulse::Pulse;
+use super::reload::Tally;
+use super::running::Running;
 use crate::config::Config;
 use crate::front::Front;
 use crate::serve::Server;
@@ -39,7 +41,8 @@ struct Scene {
     plugins: Vec<build::Plugin>,
     sources: Vec<Observed>,
     fronts: Vec<Arc<Front>>,
-    servers: Arc<[Server]>,
+    servers: Vec<Arc<Server>>,
+    reload: Option<Arc<Mutex<Tally>>>,
 }
 
 impl Metrics {
@@ -54,11 +57,18 @@ impl Metrics {
         self.scene().sources = sources;
     }
 
-    /// From now on these desks and sockets are looked at.
-    pub(super) fn listens(&self, fronts: Vec<Arc<Front>>, servers: Arc<[Server]>) {
+    /// From now on this is what runs.
+    pub(super) fn runs(&self, running: &Running) {
         let mut scene = self.scene();
-        scene.fronts = fronts;
-        scene.servers = servers;
+        scene.plugins = build::plugins(running.config());
+        scene.sources = running.sources();
+        scene.fronts = running.fronts();
+        scene.servers = running.servers();
+    }
+
+    /// How the Corefile fares that is followed.
+    pub(super) fn follows(&self, tally: Arc<Mutex<Tally>>) {
+        self.scene().reload = Some(tally);
     }
 
     /// What is known of how soon `/health` replies.
@@ -76,6 +86,9 @@ impl Metrics {
         sockets::write(&mut text, &scene.servers);
         registry::write(&mut text, &scene.sources, &self.walks);
         rest::write(&mut text, &scene.sources);
+        if let Some(tally) = &scene.reload {
+            tally.lock().unwrap_or_else(PoisonError::into_inner).write(&mut text);
+        }
         self.pulse.write(&mut text);
         process::write(&mut text);
         text.into_string()
@@ -83,6 +96,17 @@ impl Metrics {
 
     fn scene(&self) -> std::sync::MutexGuard<'_, Scene> {
         self.scene.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tally {
+    fn write(&self, text: &mut Text) {
+        let Some(version) = &self.version else { return };
+        let what = "Corefiles that were read again and could not be put in effect.";
+        text.counter("coredns_reload_failed_total", what, self.failed);
+        let what = "Always 1, labelled by the hash of the Corefile in effect.";
+        let mut family = text.family("coredns_reload_version_info", Type::Gauge, what);
+        family.sample(&[("hash", "sha512"), ("value", version)], 1);
     }
 }
 

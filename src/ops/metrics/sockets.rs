@@ -1,13 +1,15 @@
 //! What the sockets do: what is lost, and why; connections; deferred queries.
 
+use std::sync::Arc;
+
 use super::text::{Text, Type};
 use crate::serve::{Connections, SendFault, Server, Tally};
 
-pub(super) fn write(text: &mut Text, servers: &[Server]) {
+pub(super) fn write(text: &mut Text, servers: &[Arc<Server>]) {
     let mut total = Tally::default();
     let mut deferred_now = 0;
     let mut connections = Connections::default();
-    for traffic in servers.iter().map(Server::traffic) {
+    for traffic in servers.iter().map(|server| server.traffic()) {
         total.add(&traffic.total());
         deferred_now += traffic.deferred_now;
         add(&mut connections, traffic.connections);

@@ -16,7 +16,6 @@ const WARNINGS: &[&str] = &[
      is bounded by sockets alone",
     "16:5: 'cache' is not in effect yet: answers of upstreams are not kept",
     "20:5: 'loop' is not in effect yet: a loop of forwarding is not looked for",
-    "21:5: 'reload' is not in effect yet: a Corefile that changes is not read again",
 ];
 
 const COREFILE: &str = include_str!("../../../../tests/corefiles/kubeadm.Corefile");
