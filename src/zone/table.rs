@@ -5,8 +5,8 @@
 //! by side. A look-up touches one line of buckets and the lines of the entry, and both addresses
 //! are known from the hash alone, so that the look-ups of a batch can overlap ([`Table::touch`]).
 //!
-//! A table never changes. [`Table::with`] makes the next one, sharing every shard that the changes
-//! do not touch, so that one change costs one shard and a copy of the list of shards.
+//! A table that is shown never changes. The next one is a clone, which shares all shards, with
+//! [`Table::update`]: one change costs one shard and a copy of the list of shards.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
@@ -108,29 +108,24 @@ impl Table {
         self.shards.iter().flat_map(|shard| shard.iter())
     }
 
-    /// The table in which the updates have been made.
-    #[must_use]
-    pub fn with(&self, updates: &Updates) -> Self {
+    /// Makes the updates. A shard that they touch is replaced, so that whoever else has it keeps it
+    /// as it was; one that nobody else has makes room before the next is touched.
+    pub fn update(&mut self, updates: &Updates) {
         let mut touched: BTreeMap<usize, Vec<Change<'_>>> = BTreeMap::new();
         for (key, body) in updates {
             let shard = self.shard_index(self.hash(key));
             touched.entry(shard).or_default().push((key, body.as_deref()));
         }
-        let mut shards = self.shards.clone();
-        let mut len = self.len;
         for (index, changes) in touched {
-            if let Some(shard) = shards.get_mut(index) {
+            if let Some(shard) = self.shards.get_mut(index) {
                 let next = shard.with(&changes, &self.seed);
-                len = len.saturating_sub(shard.len) + next.len;
+                self.len = self.len.saturating_sub(shard.len) + next.len;
                 *shard = Arc::new(next);
             }
         }
-        let table = Self { shards, len, seed: self.seed.clone() };
-        let count = table.shards.len();
-        if len > count * SHARD_MOST || (count > 1 && len < count * SHARD_LEAST) {
-            table.laid_out_anew()
-        } else {
-            table
+        let count = self.shards.len();
+        if self.len > count * SHARD_MOST || (count > 1 && self.len < count * SHARD_LEAST) {
+            self.lay_out_anew();
         }
     }
 
@@ -145,18 +140,27 @@ impl Table {
         self.shards.iter().map(of_shard).sum::<usize>() + size_of_val(&*self.shards)
     }
 
-    fn laid_out_anew(&self) -> Self {
+    /// Spreads the entries over as many shards as there should be, a few at a time: what is in
+    /// shards beside each other stays beside each other.
+    fn lay_out_anew(&mut self) {
         let count = (self.len / SHARD_TARGET).next_power_of_two();
-        let mut parts: Vec<Vec<Entry<'_>>> = vec![Vec::new(); count];
-        for shard in &self.shards {
-            for entry in shard.entries(&self.seed) {
-                if let Some(part) = parts.get_mut(shard_index(entry.hash, count)) {
+        let before = std::mem::take(&mut self.shards).into_vec();
+        let together = (before.len() / count).max(1);
+        let apart = (count / before.len().max(1)).max(1);
+        let mut shards = Vec::with_capacity(count);
+        let mut before = before.into_iter();
+        while shards.len() < count {
+            let group: Vec<Arc<Shard>> = before.by_ref().take(together).collect();
+            let mut parts: Vec<Vec<Entry<'_>>> = vec![Vec::new(); apart];
+            for entry in group.iter().flat_map(|shard| shard.entries(&self.seed)) {
+                let part = shard_index(entry.hash, count).saturating_sub(shards.len());
+                if let Some(part) = parts.get_mut(part) {
                     part.push(entry);
                 }
             }
+            shards.extend(parts.iter().map(|part| Arc::new(Shard::build(part))));
         }
-        let shards = parts.iter().map(|part| Arc::new(Shard::build(part))).collect();
-        Self { shards, len: self.len, seed: self.seed.clone() }
+        self.shards = shards.into_boxed_slice();
     }
 
     #[inline]
@@ -365,14 +369,15 @@ mod tests {
         let all: Updates = (0..20_000)
             .map(|n| (number(n), Some(vec![u8::try_from(n % 251).unwrap(); n % 2_000])))
             .collect();
-        table = table.with(&all);
+        table.update(&all);
         assert_eq!(table.len(), 20_000);
         for (key, body) in &all {
             assert_eq!(table.get(key), body.as_deref());
         }
         assert!(table.get(b"key-20000").is_none());
         let gone: Updates = (100..20_000).map(|n| (number(n), None)).collect();
-        let small = table.with(&gone);
+        let mut small = table.clone();
+        small.update(&gone);
         assert_eq!(small.len(), 100);
         assert_eq!(small.iter().count(), 100);
         assert!(small.shards.len() < table.shards.len());
@@ -384,8 +389,10 @@ mod tests {
     #[test]
     fn a_change_leaves_the_other_shards_shared() {
         let all: Updates = (0..20_000).map(|n| (number(n), Some(vec![1]))).collect();
-        let table = Table::new(7).with(&all);
-        let next = table.with(&Updates::from([(number(5), Some(vec![2]))]));
+        let mut table = Table::new(7);
+        table.update(&all);
+        let mut next = table.clone();
+        next.update(&Updates::from([(number(5), Some(vec![2]))]));
         let shared = table.shards.iter().zip(&next.shards).filter(|(a, b)| Arc::ptr_eq(a, b));
         assert_eq!(shared.count(), table.shards.len() - 1);
         assert_eq!(next.get(b"key-5"), Some(&[2u8][..]));
