@@ -4,30 +4,30 @@
 //! [`Registry::apply`] may run on any number of source threads. [`Publisher`] runs on one.
 #![forbid(unsafe_code)]
 
+mod filing;
+mod kept;
 mod ledger;
 mod model;
 mod objects;
+mod pending;
 mod publisher;
 mod restore;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use dashmap::mapref::entry::Entry;
 use jiff::Timestamp;
 
 use crate::cluster::watch::Sink;
-use crate::cluster::{
-    Change, EndpointSlice, Endpoints, Kind, Meta, Object, ObjectKey, Pod, Service,
-};
-use crate::zone::{Drop, NamespaceFilter, Pods, Spec, View};
+use crate::cluster::{Change, Kind, ObjectKey};
+use crate::zone::{Drop, Spec, View};
 use ledger::Ledger;
-use model::{Dirty, Mark, Model, Pending};
+use model::{Mark, Model};
+use pending::{Dirty, Pending};
 
 pub use ledger::Oddity;
 pub use publisher::{Clock, Publisher, SystemClock};
@@ -154,32 +154,14 @@ impl Registry {
             return;
         }
         // Endpoints count for other Services than before.
-        let keys: Vec<ObjectKey> =
-            self.model.services.iter().map(|joint| joint.key().clone()).collect();
-        for key in keys {
-            self.joint(&key, |joint| self.settle(&key, joint));
-            self.dirty(kind, Dirty::Service(key));
-        }
-    }
-
-    /// Lets the Endpoints of a Service go if they say nothing, or asks for them if they do again.
-    fn settle(&self, key: &ObjectKey, joint: &mut model::Joint) {
-        let Some((service, _)) = &joint.service else { return };
-        let needless = service.has_selector
-            && self.lets_go.load(Ordering::Relaxed)
-            && !self.pending().not_served.has(Kind::EndpointSlice);
-        if needless {
-            if let Some((_, mark)) = joint.endpoints.take() {
-                joint.let_go = Some(mark);
-            }
-        } else if joint.let_go.take().is_some() {
-            self.pending().missing.push(key.clone());
+        for namespace in self.model.names() {
+            self.resettle(&namespace);
         }
     }
 
     fn list_ends(&self, kind: Kind) {
         let mark = self.mark(kind);
-        for key in self.unmarked(kind, mark) {
+        for key in self.model.unmarked(kind, mark) {
             self.remove(kind, &key);
         }
         let mut pending = self.pending();
@@ -188,276 +170,6 @@ impl Registry {
         list.under_way = false;
         let held = std::mem::take(&mut list.held);
         pending.dirty.extend(held);
-    }
-
-    /// The objects of a kind that bear another mark.
-    fn unmarked(&self, kind: Kind, mark: Mark) -> Vec<ObjectKey> {
-        let joints = |of: fn(&model::Joint) -> Option<Mark>| {
-            let services = self.model.services.iter();
-            services
-                .filter(|joint| of(joint).is_some_and(|found| found != mark))
-                .map(|joint| joint.key().clone())
-                .collect()
-        };
-        match kind {
-            Kind::Service => joints(|joint| joint.service.as_ref().map(|found| found.1)),
-            Kind::Endpoints => {
-                joints(|joint| joint.endpoints.as_ref().map(|found| found.1).or(joint.let_go))
-            }
-            Kind::EndpointSlice => {
-                let old = self.model.slices.iter().filter(|slice| slice.1 != mark);
-                old.map(|slice| slice.key().clone()).collect()
-            }
-            Kind::Pod => {
-                let old = self.model.pods.iter().filter(|pod| pod.1 != mark);
-                old.map(|pod| pod.key().clone()).collect()
-            }
-            Kind::Namespace => {
-                let all = self.model.namespaces.iter();
-                all.filter(|state| state.exposed.is_some_and(|found| found != mark))
-                    .map(|state| ObjectKey::new("", state.key()))
-                    .collect()
-            }
-        }
-    }
-
-    fn put(&self, object: Object, mark: Mark) {
-        let selected = match &self.spec.labels {
-            Some(selector) if object.kind() != Kind::Namespace => {
-                selector.matches(&object.meta().labels)
-            }
-            _ => true,
-        };
-        if !selected {
-            let key = object.meta().key.clone();
-            return self.remove(object.kind(), &key);
-        }
-        match object {
-            Object::Namespace(namespace) => self.put_namespace(&namespace.meta, mark),
-            Object::Service(service) => self.put_service(service, mark),
-            Object::EndpointSlice(slice) => self.put_slice(slice, mark),
-            Object::Endpoints(endpoints) => self.put_endpoints(endpoints, mark),
-            Object::Pod(pod) => self.put_pod(&pod, mark),
-        }
-    }
-
-    fn put_namespace(&self, meta: &Meta, mark: Mark) {
-        let name = &meta.key.name;
-        let exposed = match &self.spec.namespaces {
-            NamespaceFilter::All => true,
-            NamespaceFilter::Named(names) => names.contains(name),
-            NamespaceFilter::Selected(selector) => selector.matches(&meta.labels),
-        };
-        if !exposed {
-            return self.remove(Kind::Namespace, &meta.key);
-        }
-        self.expose(name, mark);
-    }
-
-    fn expose(&self, name: &str, mark: Mark) {
-        let was = {
-            let mut state = self.model.namespaces.entry(name.into()).or_default();
-            state.exposed.replace(mark)
-        };
-        if was.is_none() {
-            self.dirty(Kind::Namespace, Dirty::Namespace(name.into()));
-        }
-    }
-
-    fn put_service(&self, mut service: Service, mark: Mark) {
-        let key = service.meta.key.clone();
-        self.ledger().service(&service);
-        service.meta.labels = Vec::new();
-        service.ports.shrink_to_fit();
-        let changed = self.joint(&key, |joint| {
-            let changed = joint.service.as_ref().is_none_or(|(old, _)| *old != service);
-            joint.service = Some((service, mark));
-            self.settle(&key, joint);
-            changed
-        });
-        if changed {
-            self.dirty(Kind::Service, Dirty::Service(key));
-        }
-    }
-
-    fn put_slice(&self, mut slice: EndpointSlice, mark: Mark) {
-        let key = slice.meta.key.clone();
-        self.ledger().slice(&slice);
-        slice.meta.labels = Vec::new();
-        self.slim(&mut slice.endpoints);
-        slice.endpoints.shrink_to_fit();
-        slice.ports.shrink_to_fit();
-        let filed = slice.service.clone();
-        let before = self.model.slices.insert(key.clone(), (filed.clone(), mark));
-        match before {
-            Some((Some(old), _)) if Some(&old) != filed.as_ref() => self.unfile(&key, &old),
-            _ => {}
-        }
-        let Some(name) = filed else { return };
-        let service = ObjectKey { namespace: key.namespace.clone(), name };
-        let changed = self.joint(&service, |joint| {
-            match joint.slices.binary_search_by(|found| found.meta.key.name.cmp(&key.name)) {
-                Ok(at) => {
-                    let old = &mut joint.slices[at];
-                    let changed = *old != slice;
-                    *old = slice;
-                    changed
-                }
-                Err(at) => {
-                    // Most Services have one slice: no room for four.
-                    joint.slices.reserve_exact(1);
-                    joint.slices.insert(at, slice);
-                    true
-                }
-            }
-        });
-        if changed {
-            self.dirty(Kind::EndpointSlice, Dirty::Service(service));
-        }
-    }
-
-    fn put_endpoints(&self, mut endpoints: Endpoints, mark: Mark) {
-        let key = endpoints.meta.key.clone();
-        endpoints.meta.labels = Vec::new();
-        for subset in &mut endpoints.subsets {
-            self.slim(&mut subset.endpoints);
-            subset.endpoints.shrink_to_fit();
-        }
-        let changed = self.joint(&key, |joint| {
-            let changed = joint.endpoints.as_ref().is_none_or(|(old, _)| *old != endpoints);
-            joint.endpoints = Some((endpoints, mark));
-            joint.let_go = None;
-            self.settle(&key, joint);
-            changed
-        });
-        if changed {
-            self.dirty(Kind::Endpoints, Dirty::Service(key));
-        }
-    }
-
-    /// Forgets what no answer will hang on.
-    fn slim(&self, endpoints: &mut [crate::cluster::Endpoint]) {
-        if !self.spec.endpoint_pod_names {
-            for endpoint in endpoints {
-                endpoint.target_name = None;
-            }
-        }
-    }
-
-    fn put_pod(&self, pod: &Pod, mark: Mark) {
-        let key = &pod.meta.key;
-        if !pod.live || self.spec.pods != Pods::Verified {
-            return self.remove(Kind::Pod, key);
-        }
-        // Each address is counted once, however often the pod names it.
-        let mut ips = pod.ips.clone();
-        ips.sort_unstable();
-        ips.dedup();
-        let before = self.model.pods.insert(key.clone(), (ips.clone(), mark));
-        let before = before.map(|old| old.0).unwrap_or_default();
-        for ip in ips.iter().filter(|ip| !before.contains(ip)) {
-            self.count_pod(&key.namespace, *ip, true);
-        }
-        for ip in before.iter().filter(|ip| !ips.contains(ip)) {
-            self.count_pod(&key.namespace, *ip, false);
-        }
-    }
-
-    fn count_pod(&self, namespace: &str, ip: IpAddr, more: bool) {
-        let key = (Box::from(namespace), ip);
-        match self.model.pod_addresses.entry(key) {
-            Entry::Occupied(mut count) if more => *count.get_mut() += 1,
-            Entry::Occupied(mut count) => {
-                *count.get_mut() -= 1;
-                if *count.get() == 0 {
-                    count.remove();
-                }
-            }
-            Entry::Vacant(count) if more => {
-                count.insert(1);
-            }
-            Entry::Vacant(_) => {}
-        }
-        self.dirty(Kind::Pod, Dirty::Pod(namespace.into(), ip));
-    }
-
-    fn remove(&self, kind: Kind, key: &ObjectKey) {
-        self.ledger().forget(kind, key);
-        match kind {
-            Kind::Namespace => {
-                let was = self.model.namespaces.get_mut(&key.name);
-                let was = was.and_then(|mut state| state.exposed.take());
-                self.model.namespaces.remove_if(&key.name, |_, state| {
-                    state.exposed.is_none() && state.members.is_empty()
-                });
-                if was.is_some() {
-                    self.dirty(kind, Dirty::Namespace(key.name.clone()));
-                }
-            }
-            Kind::Service => {
-                if self.joint(key, |joint| joint.service.take().is_some()) {
-                    self.dirty(kind, Dirty::Service(key.clone()));
-                }
-            }
-            Kind::Endpoints => {
-                let taken = |joint: &mut model::Joint| {
-                    joint.let_go = None;
-                    joint.endpoints.take().is_some()
-                };
-                if self.joint(key, taken) {
-                    self.dirty(kind, Dirty::Service(key.clone()));
-                }
-            }
-            Kind::EndpointSlice => {
-                if let Some((_, (Some(service), _))) = self.model.slices.remove(key) {
-                    self.unfile(key, &service);
-                }
-            }
-            Kind::Pod => {
-                if let Some((_, (ips, _))) = self.model.pods.remove(key) {
-                    ips.iter().for_each(|ip| self.count_pod(&key.namespace, *ip, false));
-                }
-            }
-        }
-    }
-
-    /// Takes a slice away from the Service that it was filed under.
-    fn unfile(&self, slice: &ObjectKey, service: &str) {
-        let key = ObjectKey { namespace: slice.namespace.clone(), name: service.into() };
-        let gone = self.joint(&key, |joint| {
-            let before = joint.slices.len();
-            joint.slices.retain(|found| found.meta.key.name != slice.name);
-            joint.slices.len() != before
-        });
-        if gone {
-            self.dirty(Kind::EndpointSlice, Dirty::Service(key));
-        }
-    }
-
-    /// Changes what is filed under a Service's key, and keeps the namespace's list of members.
-    fn joint<T>(&self, key: &ObjectKey, change: impl FnOnce(&mut model::Joint) -> T) -> T {
-        let mut joint = self.model.services.entry(key.clone()).or_default();
-        let was_empty = joint.is_empty();
-        let result = change(&mut joint);
-        let is_empty = joint.is_empty();
-        // Under the lock of the joint, so that of two threads that change it in turn the last one
-        // has the last word here as well.
-        if was_empty != is_empty {
-            let mut state = self.model.namespaces.entry(key.namespace.clone()).or_default();
-            if is_empty {
-                state.members.remove(&key.name);
-            } else {
-                state.members.insert(key.name.clone());
-            }
-        }
-        drop(joint);
-        if is_empty {
-            self.model.services.remove_if(key, |_, joint| joint.is_empty());
-            self.model.namespaces.remove_if(&key.namespace, |_, state| {
-                state.exposed.is_none() && state.members.is_empty()
-            });
-        }
-        result
     }
 
     fn dirty(&self, kind: Kind, what: Dirty) {

@@ -1,15 +1,17 @@
 //! The write model: every object that counts, where the publisher finds it.
 //!
-//! Sharded maps, since each kind has a source thread of its own. No query ever reads them.
+//! Sharded by namespace, since any number of source threads may write. No query ever reads it. Of
+//! whatever is there a hundred thousand times, names stand once and objects are packed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use dashmap::DashMap;
 use smallvec::SmallVec;
 
-use crate::cluster::{EndpointSlice, Endpoints, Kind, KindSet, ObjectKey, Service};
+use super::kept::Kept;
+use crate::cluster::packed::Stored;
+use crate::cluster::{EndpointSlice, Endpoints, Kind, ObjectKey, Pod, Service};
 
 /// Which full list an object was last seen in. A list's end sweeps away what bears an older mark.
 pub(super) type Mark = u32;
@@ -17,120 +19,233 @@ pub(super) type Mark = u32;
 /// All that is known.
 #[derive(Debug, Default)]
 pub(super) struct Model {
-    /// Everything that says something about one Service, whether that exists or not.
-    pub(super) services: DashMap<ObjectKey, Joint>,
-    /// Slices by their own key: the Service's name each was last filed under.
-    pub(super) slices: DashMap<ObjectKey, (Option<Box<str>>, Mark)>,
-    /// Namespaces by name.
-    pub(super) namespaces: DashMap<Box<str>, NamespaceState>,
-    /// Pods by key.
-    pub(super) pods: DashMap<ObjectKey, (SmallVec<[IpAddr; 2]>, Mark)>,
-    /// How many live pods of a namespace have an address.
-    pub(super) pod_addresses: DashMap<(Box<str>, IpAddr), u32>,
+    namespaces: DashMap<Box<str>, Namespace>,
 }
 
-/// A Service and its endpoints, joined in any order of arrival.
+/// A namespace and all that is in it, whether it exists or not.
+#[derive(Debug, Default)]
+pub(super) struct Namespace {
+    /// The mark of its Namespace object, if that exists and the filter lets it through.
+    pub(super) exposed: Option<Mark>,
+    /// Everything that says something about one Service, whether that exists or not, by its name.
+    pub(super) services: BTreeMap<Box<str>, Joint>,
+    /// Slices by their own names.
+    slices: BTreeMap<Box<str>, Filed>,
+    pub(super) pods: BTreeMap<Box<str>, (Kept, Mark)>,
+    /// How many live pods have an address.
+    pub(super) pod_addresses: BTreeMap<IpAddr, u32>,
+}
+
+/// A Service and its endpoints, joined in any order of arrival; all packed under the Service's key.
 #[derive(Debug, Default)]
 pub(super) struct Joint {
-    pub(super) service: Option<(Service, Mark)>,
-    /// Sorted by name, so that their order of arrival leaves no trace.
-    pub(super) slices: Vec<EndpointSlice>,
-    pub(super) endpoints: Option<(Endpoints, Mark)>,
-    /// There is an Endpoints object, but it says nothing as things stand and was not kept.
-    pub(super) let_go: Option<Mark>,
+    pub(super) service: Option<(Kept, Mark)>,
+    /// Sorted by name, so that their order of arrival leaves no trace. Most Services have one.
+    pub(super) slices: SmallVec<[Kept; 1]>,
+    /// The Endpoints object; without contents if it says nothing as things stand and was let go.
+    pub(super) endpoints: Option<(Option<Kept>, Mark)>,
 }
 
-impl Joint {
-    pub(super) fn is_empty(&self) -> bool {
-        self.service.is_none()
-            && self.slices.is_empty()
-            && self.endpoints.is_none()
-            && self.let_go.is_none()
+/// Where a slice is.
+#[derive(Debug)]
+struct Filed {
+    /// The Service that it names; without one it is kept nowhere.
+    service: Option<Box<str>>,
+    mark: Mark,
+}
+
+/// What a [`Joint`] holds, to be read.
+#[derive(Debug)]
+pub(super) struct Joined {
+    pub(super) service: Service,
+    pub(super) slices: Vec<EndpointSlice>,
+    pub(super) endpoints: Option<Endpoints>,
+}
+
+impl Model {
+    /// Reads what is known of a namespace.
+    pub(super) fn read<T>(&self, name: &str, read: impl FnOnce(&Namespace) -> T) -> Option<T> {
+        self.namespaces.get(name).map(|namespace| read(&namespace))
+    }
+
+    /// Changes what is known of a namespace. `change` must not look at another one.
+    pub(super) fn change<T>(&self, name: &str, change: impl FnOnce(&mut Namespace) -> T) -> T {
+        let mut namespace = self.namespaces.entry(name.into()).or_default();
+        let result = change(&mut namespace);
+        let is_empty = namespace.is_empty();
+        drop(namespace);
+        if is_empty {
+            self.namespaces.remove_if(name, |_, namespace| namespace.is_empty());
+        }
+        result
+    }
+
+    /// The names of all namespaces, sorted.
+    pub(super) fn names(&self) -> Vec<Box<str>> {
+        let mut names: Vec<_> = self.namespaces.iter().map(|found| found.key().clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The objects of a kind that bear another mark.
+    pub(super) fn unmarked(&self, kind: Kind, mark: Mark) -> Vec<ObjectKey> {
+        let mut found = Vec::new();
+        for namespace in &self.namespaces {
+            if kind == Kind::Namespace {
+                if namespace.exposed.is_some_and(|seen| seen != mark) {
+                    found.push(ObjectKey::new("", namespace.key()));
+                }
+                continue;
+            }
+            let old = namespace.marks(kind).filter(|(_, seen)| *seen != mark);
+            found.extend(old.map(|(name, _)| ObjectKey::new(namespace.key(), name)));
+        }
+        found
     }
 }
 
-/// A namespace.
-#[derive(Debug, Default)]
-pub(super) struct NamespaceState {
-    /// The mark of its Namespace object, if that exists and the filter lets it through.
-    pub(super) exposed: Option<Mark>,
-    /// The names of what is filed under it in `services`.
-    pub(super) members: HashSet<Box<str>>,
-}
+impl Namespace {
+    fn is_empty(&self) -> bool {
+        self.exposed.is_none()
+            && self.services.is_empty()
+            && self.slices.is_empty()
+            && self.pods.is_empty()
+            && self.pod_addresses.is_empty()
+    }
 
-/// Something that must be looked at again before the next view.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(super) enum Dirty {
-    Namespace(Box<str>),
-    Service(ObjectKey),
-    Pod(Box<str>, IpAddr),
-}
+    /// The names of the objects of a kind, with their marks.
+    fn marks(&self, kind: Kind) -> Box<dyn Iterator<Item = (&str, Mark)> + '_> {
+        let joints = self.services.iter();
+        match kind {
+            Kind::Namespace => Box::new(std::iter::empty()),
+            Kind::Service => Box::new(joints.filter_map(|(name, joint)| {
+                joint.service.as_ref().map(|(_, mark)| (&**name, *mark))
+            })),
+            Kind::Endpoints => Box::new(joints.filter_map(|(name, joint)| {
+                joint.endpoints.as_ref().map(|(_, mark)| (&**name, *mark))
+            })),
+            Kind::EndpointSlice => {
+                Box::new(self.slices.iter().map(|(name, filed)| (&**name, filed.mark)))
+            }
+            Kind::Pod => Box::new(self.pods.iter().map(|(name, (_, mark))| (&**name, *mark))),
+        }
+    }
 
-/// What the publisher has still to look at, and the lists under way.
-#[derive(Debug, Default)]
-pub(super) struct Pending {
-    pub(super) dirty: HashSet<Dirty>,
-    pub(super) lists: BTreeMap<Kind, List>,
-    pub(super) listed: KindSet,
-    /// The kinds that the source does not have.
-    pub(super) not_served: KindSet,
-    /// Endpoints that were let go and say something again.
-    pub(super) missing: Vec<ObjectKey>,
-    /// Why what is known may be out of date.
-    pub(super) doubt: Option<Arc<str>>,
-    /// The serial of the state of an earlier run, as long as that is shown.
-    pub(super) restored: Option<u32>,
-}
+    /// Changes what is filed under a Service's name.
+    pub(super) fn joint<T>(&mut self, name: &str, change: impl FnOnce(&mut Joint) -> T) -> T {
+        let joint = self.services.entry(name.into()).or_default();
+        let result = change(joint);
+        if joint.is_empty() {
+            self.services.remove(name);
+        }
+        result
+    }
 
-/// The lists of one kind.
-#[derive(Debug, Default)]
-pub(super) struct List {
-    /// The mark of what the list under way, or the last one, has named.
-    pub(super) mark: Mark,
-    pub(super) under_way: bool,
-    /// What it has touched: not to be looked at before it is complete, unless it is the first.
-    pub(super) held: HashSet<Dirty>,
-}
-
-impl Pending {
-    /// Takes what may be published now.
-    pub(super) fn take(&mut self) -> Vec<Dirty> {
-        let listed = self.listed;
-        let lists = &mut self.lists;
-        for (kind, list) in lists.iter_mut() {
-            if list.under_way && !listed.has(*kind) {
-                // Nothing hangs on a kind's first list but what waits for it anyway.
-                self.dirty.extend(list.held.drain());
+    /// Files a slice under the Service that it names, and gives back the names of the Services for
+    /// which that is a change.
+    pub(super) fn put_slice(&mut self, slice: &EndpointSlice, mark: Mark) -> Vec<Box<str>> {
+        let ObjectKey { namespace, name } = &slice.meta.key;
+        let mut changed = Vec::new();
+        let filed = Filed { service: slice.service.clone(), mark };
+        if let Some(Filed { service: Some(before), .. }) = self.slices.insert(name.clone(), filed)
+            && Some(&before) != slice.service.as_ref()
+        {
+            changed.extend(self.unfile(namespace, name, before));
+        }
+        if let Some(service) = &slice.service {
+            let key = ObjectKey { namespace: namespace.clone(), name: service.clone() };
+            let kept = Kept::new(&key, Stored::EndpointSlice(slice));
+            if self.joint(service, |joint| joint.put_slice(&key, name, kept)) {
+                changed.push(key.name);
             }
         }
-        let under_way: Vec<&HashSet<Dirty>> =
-            lists.values().filter(|list| list.under_way).map(|list| &list.held).collect();
-        if under_way.iter().all(|held| held.is_empty()) {
-            return self.dirty.drain().collect();
+        changed
+    }
+
+    /// Forgets a slice, and gives back the name of the Service for which that is a change.
+    pub(super) fn remove_slice(&mut self, key: &ObjectKey) -> Option<Box<str>> {
+        let service = self.slices.remove(&key.name)?.service?;
+        self.unfile(&key.namespace, &key.name, service)
+    }
+
+    /// Takes a slice away from the Service that it was filed under.
+    fn unfile(&mut self, namespace: &str, slice: &str, service: Box<str>) -> Option<Box<str>> {
+        let key = ObjectKey { namespace: namespace.into(), name: service };
+        let gone = self.joint(&key.name, |joint| {
+            let place = joint.place(&key, slice);
+            place.map(|at| joint.slices.remove(at)).is_ok()
+        });
+        gone.then_some(key.name)
+    }
+
+    /// Notes the addresses of a live pod, and gives back those for which that is a change.
+    pub(super) fn put_pod(&mut self, pod: &Pod, mark: Mark) -> Vec<IpAddr> {
+        let key = &pod.meta.key;
+        // Each address is counted once, however often the pod names it.
+        let mut ips = pod.ips.clone();
+        ips.sort_unstable();
+        ips.dedup();
+        let kept = Kept::new(key, Stored::Pod(key, &ips));
+        let before = self.pods.insert(key.name.clone(), (kept, mark));
+        let before = before.and_then(|(kept, _)| kept.pod(key)).map(|old| old.ips);
+        let before = before.unwrap_or_default();
+        let come = ips.iter().filter(|ip| !before.contains(ip)).map(|ip| (*ip, true));
+        let gone = before.iter().filter(|ip| !ips.contains(ip)).map(|ip| (*ip, false));
+        come.chain(gone).map(|(ip, is_more)| self.count_pod(ip, is_more)).collect()
+    }
+
+    /// Forgets a pod, and gives back the addresses for which that is a change.
+    pub(super) fn remove_pod(&mut self, key: &ObjectKey) -> Vec<IpAddr> {
+        let pod = self.pods.remove(&key.name).and_then(|(kept, _)| kept.pod(key));
+        let ips = pod.map(|pod| pod.ips).unwrap_or_default();
+        ips.into_iter().map(|ip| self.count_pod(ip, false)).collect()
+    }
+
+    fn count_pod(&mut self, ip: IpAddr, is_more: bool) -> IpAddr {
+        let count = self.pod_addresses.entry(ip).or_default();
+        *count = if is_more { count.saturating_add(1) } else { count.saturating_sub(1) };
+        if *count == 0 {
+            self.pod_addresses.remove(&ip);
         }
-        // A namespace takes all that is in it along, and all that is in it hangs on the namespace:
-        // where either waits for a list, the other does, lest half of that list shows.
-        let held = |dirty: &Dirty| under_way.iter().any(|held| held.contains(dirty));
-        let waiting: HashSet<Box<str>> = under_way
-            .iter()
-            .flat_map(|held| held.iter())
-            .filter_map(|dirty| match dirty {
-                Dirty::Namespace(name) => Some(name),
-                Dirty::Service(key) => {
-                    let name = Dirty::Namespace(key.namespace.clone());
-                    self.dirty.contains(&name).then_some(&key.namespace)
-                }
-                Dirty::Pod(..) => None,
-            })
-            .cloned()
-            .collect();
-        let held = |dirty: &Dirty| match dirty {
-            Dirty::Namespace(name) => waiting.contains(name) || held(dirty),
-            Dirty::Service(key) => waiting.contains(&key.namespace) || held(dirty),
-            Dirty::Pod(..) => held(dirty),
-        };
-        let (later, now): (Vec<_>, Vec<_>) = self.dirty.drain().partition(|dirty| held(dirty));
-        self.dirty.extend(later);
-        now
+        ip
+    }
+}
+
+impl Joint {
+    fn is_empty(&self) -> bool {
+        self.service.is_none() && self.slices.is_empty() && self.endpoints.is_none()
+    }
+
+    /// Where the slice of this name is, or belongs.
+    fn place(&self, key: &ObjectKey, slice: &str) -> Result<usize, usize> {
+        self.slices.binary_search_by(|found| found.name(key).as_str().cmp(slice))
+    }
+
+    /// Says whether this is a change.
+    fn put_slice(&mut self, key: &ObjectKey, name: &str, slice: Kept) -> bool {
+        match self.place(key, name) {
+            Ok(at) => {
+                let changed = self.slices[at] != slice;
+                self.slices[at] = slice;
+                changed
+            }
+            Err(at) => {
+                self.slices.insert(at, slice);
+                true
+            }
+        }
+    }
+
+    /// Reads all of it, if the Service exists.
+    pub(super) fn read(&self, key: &ObjectKey) -> Option<Joined> {
+        let (service, _) = self.service.as_ref()?;
+        Some(Joined {
+            service: service.service(key)?,
+            slices: self.slices.iter().filter_map(|slice| slice.slice(key)).collect(),
+            endpoints: self
+                .endpoints
+                .as_ref()
+                .and_then(|(endpoints, _)| endpoints.as_ref()?.endpoints(key)),
+        })
     }
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, after, never, select};
 
 use super::Registry;
-use super::model::Dirty;
+use super::model::Namespace;
+use super::pending::Dirty;
 use crate::cluster::{Kind, ObjectKey};
 use crate::name::push_label;
 use crate::zone::{Delta, Inputs, Spec, State, View, compile};
@@ -162,11 +163,11 @@ impl<C: Clock> Publisher<C> {
         let mut members = Vec::new();
         for what in &dirty {
             let Dirty::Namespace(name) = what else { continue };
-            if let Some(state) = self.registry.model.namespaces.get(name) {
-                members.extend(state.members.iter().map(|member| {
+            self.registry.model.read(name, |namespace| {
+                members.extend(namespace.services.keys().map(|member| {
                     Dirty::Service(ObjectKey { namespace: name.clone(), name: member.clone() })
                 }));
-            }
+            });
         }
         let mut all = dirty;
         all.extend(members);
@@ -189,9 +190,9 @@ impl<C: Clock> Publisher<C> {
                 Dirty::Pod(namespace, ip) => {
                     let mut label = Vec::new();
                     if push_label(&mut label, namespace).is_ok() {
-                        let key = (namespace.clone(), *ip);
-                        let live = self.registry.model.pod_addresses.contains_key(&key);
-                        delta.pods.insert((label.into(), *ip), live);
+                        let is_live = |found: &Namespace| found.pod_addresses.contains_key(ip);
+                        let live = self.registry.model.read(namespace, is_live);
+                        delta.pods.insert((label.into(), *ip), live.unwrap_or_default());
                     }
                 }
             }
@@ -200,8 +201,8 @@ impl<C: Clock> Publisher<C> {
     }
 
     fn exposes(&self, namespace: &str) -> bool {
-        let state = self.registry.model.namespaces.get(namespace);
-        state.is_some_and(|state| state.exposed.is_some())
+        let exposes = |found: &Namespace| found.exposed.is_some();
+        self.registry.model.read(namespace, exposes).unwrap_or_default()
     }
 
     fn service(&self, key: &ObjectKey, spec: &Spec, slices_served: bool, delta: &mut Delta) {
@@ -211,19 +212,20 @@ impl<C: Clock> Publisher<C> {
             // No query can ask for it: the name cannot be written as two labels.
             return;
         }
-        let exposed = self.exposes(&key.namespace);
-        let joint = self.registry.model.services.get(key).filter(|_| exposed);
-        let record = joint.and_then(|joint| {
-            let (service, _) = joint.service.as_ref()?;
+        let joined = self.registry.model.read(&key.namespace, |namespace| {
+            let joint = namespace.services.get(&key.name);
+            joint.filter(|_| namespace.exposed.is_some())?.read(key)
+        });
+        let record = joined.flatten().map(|joined| {
             let inputs = Inputs {
-                service,
-                slices: &joint.slices,
-                endpoints: joint.endpoints.as_ref().map(|found| &found.0),
+                service: &joined.service,
+                slices: &joined.slices,
+                endpoints: joined.endpoints.as_ref(),
                 slices_served,
             };
             let compiled = compile(&inputs, spec);
             self.registry.ledger().drops(key, compiled.dropped);
-            Some(compiled.record)
+            compiled.record
         });
         if record.is_none() {
             self.registry.ledger().drops(key, BTreeMap::new());

@@ -1,0 +1,192 @@
+//! Each object to its place in the write model, and what is dirty for it.
+
+use std::sync::atomic::Ordering;
+
+use super::Registry;
+use super::kept::Kept;
+use super::model::{Joint, Mark};
+use super::pending::Dirty;
+use crate::cluster::packed::Stored;
+use crate::cluster::{
+    Endpoint, EndpointSlice, Endpoints, Kind, Meta, Object, ObjectKey, Pod, Service,
+};
+use crate::zone::{NamespaceFilter, Pods};
+
+impl Registry {
+    /// Files an object that the filters let through, and forgets any other.
+    pub(super) fn put(&self, object: Object, mark: Mark) {
+        let selected = match &self.spec.labels {
+            Some(selector) if object.kind() != Kind::Namespace => {
+                selector.matches(&object.meta().labels)
+            }
+            _ => true,
+        };
+        if !selected {
+            return self.remove(object.kind(), &object.meta().key);
+        }
+        if let Object::Namespace(namespace) = &object
+            && !self.is_exposed(&namespace.meta)
+        {
+            return self.remove(Kind::Namespace, &namespace.meta.key);
+        }
+        self.file(object, mark);
+    }
+
+    fn is_exposed(&self, namespace: &Meta) -> bool {
+        match &self.spec.namespaces {
+            NamespaceFilter::All => true,
+            NamespaceFilter::Named(names) => names.contains(&namespace.key.name),
+            NamespaceFilter::Selected(selector) => selector.matches(&namespace.labels),
+        }
+    }
+
+    /// Files an object, whatever the filters say.
+    pub(super) fn file(&self, object: Object, mark: Mark) {
+        match object {
+            Object::Namespace(namespace) => self.file_namespace(&namespace.meta.key.name, mark),
+            Object::Service(service) => self.file_service(&service, mark),
+            Object::EndpointSlice(slice) => self.file_slice(slice, mark),
+            Object::Endpoints(endpoints) => self.file_endpoints(endpoints, mark),
+            Object::Pod(pod) => self.file_pod(&pod, mark),
+        }
+    }
+
+    fn file_namespace(&self, name: &str, mark: Mark) {
+        let was = self.model.change(name, |namespace| namespace.exposed.replace(mark));
+        if was.is_none() {
+            self.dirty(Kind::Namespace, Dirty::Namespace(name.into()));
+        }
+    }
+
+    fn file_service(&self, service: &Service, mark: Mark) {
+        self.ledger().service(service);
+        let key = &service.meta.key;
+        let kept = Kept::new(key, Stored::Service(service));
+        let changed = self.joint(key, |joint| {
+            let changed = joint.service.as_ref().is_none_or(|(old, _)| *old != kept);
+            joint.service = Some((kept, mark));
+            self.settle(key, joint);
+            changed
+        });
+        if changed {
+            self.dirty(Kind::Service, Dirty::Service(key.clone()));
+        }
+    }
+
+    fn file_slice(&self, mut slice: EndpointSlice, mark: Mark) {
+        self.ledger().slice(&slice);
+        self.slim(&mut slice.endpoints);
+        let namespace = &slice.meta.key.namespace;
+        let changed = self.model.change(namespace, |found| found.put_slice(&slice, mark));
+        for name in changed {
+            let key = ObjectKey { namespace: namespace.clone(), name };
+            self.dirty(Kind::EndpointSlice, Dirty::Service(key));
+        }
+    }
+
+    fn file_endpoints(&self, mut endpoints: Endpoints, mark: Mark) {
+        for subset in &mut endpoints.subsets {
+            self.slim(&mut subset.endpoints);
+        }
+        let key = &endpoints.meta.key;
+        let kept = Some(Kept::new(key, Stored::Endpoints(&endpoints)));
+        let changed = self.joint(key, |joint| {
+            let changed = joint.endpoints.as_ref().is_none_or(|(old, _)| *old != kept);
+            joint.endpoints = Some((kept, mark));
+            self.settle(key, joint);
+            changed
+        });
+        if changed {
+            self.dirty(Kind::Endpoints, Dirty::Service(key.clone()));
+        }
+    }
+
+    /// Forgets what no answer will hang on.
+    fn slim(&self, endpoints: &mut [Endpoint]) {
+        if !self.spec.endpoint_pod_names {
+            for endpoint in endpoints {
+                endpoint.target_name = None;
+            }
+        }
+    }
+
+    fn file_pod(&self, pod: &Pod, mark: Mark) {
+        let key = &pod.meta.key;
+        if !pod.live || self.spec.pods != Pods::Verified {
+            return self.remove(Kind::Pod, key);
+        }
+        let changed = self.model.change(&key.namespace, |namespace| namespace.put_pod(pod, mark));
+        for ip in changed {
+            self.dirty(Kind::Pod, Dirty::Pod(key.namespace.clone(), ip));
+        }
+    }
+
+    /// Forgets an object.
+    pub(super) fn remove(&self, kind: Kind, key: &ObjectKey) {
+        self.ledger().forget(kind, key);
+        match kind {
+            Kind::Namespace => {
+                let was = self.model.change(&key.name, |namespace| namespace.exposed.take());
+                if was.is_some() {
+                    self.dirty(kind, Dirty::Namespace(key.name.clone()));
+                }
+            }
+            Kind::Service => {
+                if self.joint(key, |joint| joint.service.take().is_some()) {
+                    self.dirty(kind, Dirty::Service(key.clone()));
+                }
+            }
+            Kind::Endpoints => {
+                let gone = self.joint(key, |joint| joint.endpoints.take());
+                if gone.is_some_and(|(kept, _)| kept.is_some()) {
+                    self.dirty(kind, Dirty::Service(key.clone()));
+                }
+            }
+            Kind::EndpointSlice => {
+                let gone = self.model.change(&key.namespace, |found| found.remove_slice(key));
+                if let Some(name) = gone {
+                    let key = ObjectKey { namespace: key.namespace.clone(), name };
+                    self.dirty(kind, Dirty::Service(key));
+                }
+            }
+            Kind::Pod => {
+                let gone = self.model.change(&key.namespace, |found| found.remove_pod(key));
+                for ip in gone {
+                    self.dirty(kind, Dirty::Pod(key.namespace.clone(), ip));
+                }
+            }
+        }
+    }
+
+    /// Changes what is filed under a Service's key.
+    fn joint<T>(&self, key: &ObjectKey, change: impl FnOnce(&mut Joint) -> T) -> T {
+        self.model.change(&key.namespace, |namespace| namespace.joint(&key.name, change))
+    }
+
+    /// Looks again at what is kept of every Service of a namespace, now that slices are served or
+    /// no longer are.
+    pub(super) fn resettle(&self, namespace: &str) {
+        let names = self.model.read(namespace, |found| found.services.keys().cloned().collect());
+        let names: Vec<Box<str>> = names.unwrap_or_default();
+        for name in names {
+            let key = ObjectKey { namespace: namespace.into(), name };
+            self.joint(&key, |joint| self.settle(&key, joint));
+            self.dirty(Kind::EndpointSlice, Dirty::Service(key));
+        }
+    }
+
+    /// Lets the Endpoints of a Service go if they say nothing, or asks for them if they do again.
+    fn settle(&self, key: &ObjectKey, joint: &mut Joint) {
+        let Some((service, _)) = &joint.service else { return };
+        let Some((endpoints, _)) = &mut joint.endpoints else { return };
+        let needless = self.lets_go.load(Ordering::Relaxed)
+            && !self.pending().not_served.has(Kind::EndpointSlice)
+            && service.service(key).is_some_and(|service| service.has_selector);
+        if needless {
+            *endpoints = None;
+        } else if endpoints.is_none() {
+            joint.endpoints = None;
+            self.pending().missing.push(key.clone());
+        }
+    }
+}
