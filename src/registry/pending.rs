@@ -37,25 +37,20 @@ pub(super) struct List {
     /// The mark of what the list under way, or the last one, has named.
     pub(super) mark: Mark,
     pub(super) under_way: bool,
-    /// What it has touched: not to be looked at before it is complete, unless it is the first.
+    /// What it has touched: not to be looked at before it is complete.
     pub(super) held: HashSet<Dirty>,
 }
 
 impl Pending {
     /// Takes what may be published now.
     pub(super) fn take(&mut self) -> Vec<Dirty> {
-        let listed = self.listed;
-        let lists = &mut self.lists;
-        for (kind, list) in lists.iter_mut() {
-            if list.under_way && !listed.has(*kind) {
-                // Nothing hangs on a kind's first list but what waits for it anyway.
-                self.dirty.extend(list.held.drain());
-            }
-        }
+        // What hangs on a kind's first list waits for it anyway, so that whatever else of the same
+        // names has come may be looked at meanwhile.
+        let is_later = |(kind, list): (&Kind, &List)| list.under_way && self.listed.has(*kind);
         let under_way: Vec<&HashSet<Dirty>> =
-            lists.values().filter(|list| list.under_way).map(|list| &list.held).collect();
-        if under_way.iter().all(|held| held.is_empty()) {
-            return self.dirty.drain().collect();
+            self.lists.iter().filter(|found| is_later(*found)).map(|found| &found.1.held).collect();
+        if self.dirty.is_empty() || under_way.iter().all(|held| held.is_empty()) {
+            return std::mem::take(&mut self.dirty).into_iter().collect();
         }
         // A namespace takes all that is in it along, and all that is in it hangs on the namespace:
         // where either waits for a list, the other does, lest half of that list shows.

@@ -16,9 +16,12 @@ use crate::zone::{Delta, Inputs, Spec, State, View, compile};
 /// How long a burst of changes is gathered before the next view. A lone change does not wait: only
 /// what follows within this time of a view does.
 const GATHER: Duration = Duration::from_millis(5);
-/// How many Services are compiled before they are put into the next view. All of a first list at
-/// once would be a second copy of the cluster beside the view.
+/// How many Services are compiled at least before they are put into the next view. All of a first
+/// list at once would be a second copy of the cluster beside the view.
 const PART: usize = 256;
+/// In how many parts at most a view is made: each part of a large one touches most of the table, so
+/// that parts of one size would make for work that grows with the square of the cluster.
+const PARTS: usize = 16;
 
 /// After how much looked at for one view memory is tidied: more than daily business, less than a
 /// list of a cluster that would be missed.
@@ -154,7 +157,8 @@ impl<C: Clock> Publisher<C> {
             (pending.take(), !pending.not_served.has(Kind::EndpointSlice))
         };
         let dirty = self.with_members(dirty);
-        let deltas = dirty.chunks(PART).map(|part| self.delta(part, spec, slices_served));
+        let part = dirty.len().div_ceil(PARTS).max(PART);
+        let deltas = dirty.chunks(part).map(|part| self.delta(part, spec, slices_served));
         (dirty.len(), self.built.with(deltas, state, self.clock.unix_seconds()))
     }
 
