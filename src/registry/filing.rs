@@ -171,7 +171,7 @@ impl Registry {
         for name in names {
             let key = ObjectKey { namespace: namespace.into(), name };
             self.joint(&key, |joint| self.settle(&key, joint));
-            self.dirty(Kind::EndpointSlice, Dirty::Service(key));
+            self.pending().note(Kind::EndpointSlice, Dirty::Service(key));
         }
     }
 

@@ -23,7 +23,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use jiff::Timestamp;
 
 use crate::cluster::watch::Sink;
-use crate::cluster::{Change, Kind, ObjectKey};
+use crate::cluster::{Change, Kind, KindSet, ObjectKey};
 use crate::zone::{Drop, Spec, View};
 use ledger::Ledger;
 use model::{Mark, Model};
@@ -164,20 +164,36 @@ impl Registry {
         for key in self.model.unmarked(kind, mark) {
             self.remove(kind, &key);
         }
+        self.is_listed(KindSet::of(&[kind]));
         let mut pending = self.pending();
-        pending.listed.insert(kind);
         let list = pending.lists.entry(kind).or_default();
         list.under_way = false;
         let held = std::mem::take(&mut list.held);
         pending.dirty.extend(held);
     }
 
+    /// From now on these kinds are known in full, and count for Services.
+    fn is_listed(&self, kinds: KindSet) {
+        for kind in kinds.iter() {
+            let is_first = {
+                let mut pending = self.pending();
+                let listed = pending.listed;
+                pending.listed.insert(kind);
+                !listed.has(kind)
+            };
+            if is_first && counts_late(kind) {
+                // What another thread files from now on, it notes itself.
+                let new = self.model.services_with(kind);
+                self.pending().dirty.extend(new.into_iter().map(Dirty::Service));
+            }
+        }
+    }
+
     fn dirty(&self, kind: Kind, what: Dirty) {
         let mut pending = self.pending();
-        match pending.lists.get_mut(&kind) {
-            Some(list) if list.under_way => list.held.insert(what),
-            _ => pending.dirty.insert(what),
-        };
+        if pending.listed.has(kind) || !counts_late(kind) {
+            pending.note(kind, what);
+        }
     }
 
     fn mark(&self, kind: Kind) -> Mark {
@@ -191,6 +207,12 @@ impl Registry {
     fn pending(&self) -> std::sync::MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether nothing of a kind is compiled before it has been listed: what hangs on endpoints waits for
+/// all of them, and half of them in a view would have to be replaced.
+fn counts_late(kind: Kind) -> bool {
+    matches!(kind, Kind::EndpointSlice | Kind::Endpoints)
 }
 
 impl Sink for Registry {

@@ -87,6 +87,21 @@ impl Model {
         names
     }
 
+    /// The Services for which there are slices, or Endpoints.
+    pub(super) fn services_with(&self, kind: Kind) -> Vec<ObjectKey> {
+        let has = |joint: &Joint| match kind {
+            Kind::EndpointSlice => !joint.slices.is_empty(),
+            Kind::Endpoints => joint.endpoints.is_some(),
+            Kind::Namespace | Kind::Service | Kind::Pod => false,
+        };
+        let mut found = Vec::new();
+        for namespace in &self.namespaces {
+            let services = namespace.services.iter().filter(|(_, joint)| has(joint));
+            found.extend(services.map(|(name, _)| ObjectKey::new(namespace.key(), name)));
+        }
+        found
+    }
+
     /// The objects of a kind that bear another mark.
     pub(super) fn unmarked(&self, kind: Kind, mark: Mark) -> Vec<ObjectKey> {
         let mut found = Vec::new();

@@ -68,8 +68,7 @@ impl Registry {
                 let mark = self.mark(object.kind());
                 self.file(object, mark);
             });
-            let mut pending = self.pending();
-            kinds.iter().for_each(|kind| pending.listed.insert(kind));
+            self.is_listed(kinds);
         }
         // A full channel means that the publisher is about to look anyway.
         let _ = self.wake.try_send(());

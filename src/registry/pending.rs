@@ -42,6 +42,14 @@ pub(super) struct List {
 }
 
 impl Pending {
+    /// Notes that something of this kind makes `what` dirty: at once, or when its list ends.
+    pub(super) fn note(&mut self, kind: Kind, what: Dirty) {
+        match self.lists.get_mut(&kind) {
+            Some(list) if list.under_way => list.held.insert(what),
+            _ => self.dirty.insert(what),
+        };
+    }
+
     /// Takes what may be published now.
     pub(super) fn take(&mut self) -> Vec<Dirty> {
         // What hangs on a kind's first list waits for it anyway, so that whatever else of the same

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, after, never, select};
 use super::Registry;
 use super::model::Namespace;
 use super::pending::Dirty;
-use crate::cluster::{Kind, ObjectKey};
+use crate::cluster::{Kind, KindSet, ObjectKey};
 use crate::name::push_label;
 use crate::zone::{Delta, Inputs, Spec, State, View, compile};
 
@@ -57,6 +57,20 @@ pub struct Publisher<C = SystemClock> {
     told: Box<dyn Fn() + Send>,
     /// What the registry's objects make, shown or not.
     built: Arc<View>,
+}
+
+/// What is known of kinds as a whole.
+#[derive(Clone, Copy)]
+struct Known {
+    waiting: KindSet,
+    slices_served: bool,
+}
+
+impl Known {
+    /// Whether the kind has been listed: a part of it does not count.
+    fn all_of(self, kind: Kind) -> bool {
+        !self.waiting.has(kind)
+    }
 }
 
 impl<C: Clock> Publisher<C> {
@@ -156,9 +170,10 @@ impl<C: Clock> Publisher<C> {
             state.doubt.clone_from(&pending.doubt);
             (pending.take(), !pending.not_served.has(Kind::EndpointSlice))
         };
+        let known = Known { waiting: state.waiting, slices_served };
         let dirty = self.with_members(dirty);
         let part = dirty.len().div_ceil(PARTS).max(PART);
-        let deltas = dirty.chunks(part).map(|part| self.delta(part, spec, slices_served));
+        let deltas = dirty.chunks(part).map(|part| self.delta(part, spec, known));
         (dirty.len(), self.built.with(deltas, state, self.clock.unix_seconds()))
     }
 
@@ -180,11 +195,11 @@ impl<C: Clock> Publisher<C> {
         all
     }
 
-    fn delta(&self, part: &[Dirty], spec: &Spec, slices_served: bool) -> Delta {
+    fn delta(&self, part: &[Dirty], spec: &Spec, known: Known) -> Delta {
         let mut delta = Delta::default();
         for what in part {
             match what {
-                Dirty::Service(key) => self.service(key, spec, slices_served, &mut delta),
+                Dirty::Service(key) => self.service(key, spec, known, &mut delta),
                 Dirty::Namespace(name) => {
                     let mut label = Vec::new();
                     if push_label(&mut label, name).is_ok() {
@@ -209,7 +224,7 @@ impl<C: Clock> Publisher<C> {
         self.registry.model.read(namespace, exposes).unwrap_or_default()
     }
 
-    fn service(&self, key: &ObjectKey, spec: &Spec, slices_served: bool, delta: &mut Delta) {
+    fn service(&self, key: &ObjectKey, spec: &Spec, known: Known, delta: &mut Delta) {
         let mut wire = Vec::new();
         let named = push_label(&mut wire, &key.name).and(push_label(&mut wire, &key.namespace));
         if named.is_err() {
@@ -223,9 +238,9 @@ impl<C: Clock> Publisher<C> {
         let record = joined.flatten().map(|joined| {
             let inputs = Inputs {
                 service: &joined.service,
-                slices: &joined.slices,
-                endpoints: joined.endpoints.as_ref(),
-                slices_served,
+                slices: if known.all_of(Kind::EndpointSlice) { &joined.slices } else { &[] },
+                endpoints: joined.endpoints.as_ref().filter(|_| known.all_of(Kind::Endpoints)),
+                slices_served: known.slices_served,
             };
             let compiled = compile(&inputs, spec);
             self.registry.ledger().drops(key, compiled.dropped);

@@ -143,6 +143,26 @@ fn the_first_lists_make_no_view_before_one_of_them_ends() {
 }
 
 #[test]
+fn what_came_before_the_first_list_counts_when_that_ends() {
+    let changes = || objects().into_iter().map(Change::Put);
+    for kind in Kind::ALL {
+        let mut hand = Hand::new(&spec());
+        hand.registry.apply(changes());
+        hand.publisher.publish();
+        hand.registry.apply(Kind::ALL.map(Change::ListBegins));
+        hand.registry.apply(changes());
+        // Once more, and nothing in it is new.
+        hand.registry.apply([Change::ListBegins(kind)]);
+        hand.registry.apply(changes());
+        for kind in Kind::ALL {
+            hand.registry.apply([Change::ListEnds(kind)]);
+            hand.publisher.publish();
+        }
+        assert_eq!(hand.contents(), Hand::with(&spec(), objects()).contents(), "{kind:?}");
+    }
+}
+
+#[test]
 fn a_list_that_names_the_same_is_no_change() {
     for kind in Kind::ALL {
         let mut hand = Hand::with(&spec(), objects());
