@@ -8,6 +8,7 @@
 
 #[path = "support/api.rs"]
 mod api;
+#[allow(dead_code)]
 #[path = "support/objects.rs"]
 mod objects;
 

@@ -79,7 +79,7 @@
 //! use std::time::Duration;
 //!
 //! use fingerpost::cluster::manifest::Manifests;
-//! use fingerpost::config::{DEFAULT_BUFSIZE, Listen, ServerBlock};
+//! use fingerpost::config::{Listen, ServerBlock};
 //! use fingerpost::front::{Block, Front};
 //! use fingerpost::name::Name;
 //! use fingerpost::registry::{Publisher, Registry, SystemClock};
@@ -95,13 +95,9 @@
 //! // Port 0: the kernel chooses.
 //! let listen = vec![Listen::written("127.0.0.1:0".parse()?)];
 //! let block = ServerBlock {
-//!     block: 0,
 //!     zones: vec![Name::root()],
 //!     listen: listen.clone(),
-//!     kubernetes: None,
-//!     forward: None,
-//!     errors: true,
-//!     bufsize: DEFAULT_BUFSIZE,
+//!     ..ServerBlock::default()
 //! };
 //! let front = Front::new(vec![Block::new(&block, Some(registry.view()))]);
 //! let options = Options { workers: 1, ..Options::default() };
@@ -133,7 +129,7 @@
 //! use std::time::Duration;
 //!
 //! use fingerpost::cluster::manifest::Manifests;
-//! use fingerpost::config::{DEFAULT_BUFSIZE, ServerBlock};
+//! use fingerpost::config::ServerBlock;
 //! use fingerpost::front::{Block, Front};
 //! use fingerpost::name::Name;
 //! use fingerpost::registry::{Publisher, Registry, SystemClock};
@@ -147,15 +143,7 @@
 //! registry.apply(Manifests::new(vec!["deploy/examples".into()]).load()?.changes);
 //! Publisher::new(Arc::clone(&registry), SystemClock).publish();
 //! // What it listens on is the other server's business.
-//! let block = ServerBlock {
-//!     block: 0,
-//!     zones: vec![Name::root()],
-//!     listen: Vec::new(),
-//!     kubernetes: None,
-//!     forward: None,
-//!     errors: true,
-//!     bufsize: DEFAULT_BUFSIZE,
-//! };
+//! let block = ServerBlock { zones: vec![Name::root()], ..ServerBlock::default() };
 //! let front = Front::new(vec![Block::new(&block, Some(registry.view()))]);
 //!
 //! let socket = UdpSocket::bind("127.0.0.1:0").await?;

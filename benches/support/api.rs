@@ -96,14 +96,16 @@ impl Api {
         self.shared.state().objects.iter().flatten().map(|object| object.len()).sum()
     }
 
-    /// Replaces an object by what `make` makes of its new version.
+    /// Replaces an object by what `make` makes of its new version; one more is added where `at` is
+    /// how many there are.
     pub fn change(&self, kind: usize, at: usize, make: impl FnOnce(u64) -> String) {
         let mut state = self.shared.state();
         state.revision += 1;
         let revision = state.revision;
         let object: Arc<str> = make(revision).into();
-        if let Some(place) = state.objects[kind].get_mut(at) {
-            *place = Arc::clone(&object);
+        match state.objects[kind].get_mut(at) {
+            Some(place) => *place = Arc::clone(&object),
+            None => state.objects[kind].push(Arc::clone(&object)),
         }
         state.events[kind].push_back((revision, object));
         if state.events[kind].len() > HISTORY {

@@ -45,25 +45,44 @@ pub fn service(at: usize, turn: usize, revision: u64) -> String {
 
 /// The one slice of a Service; the endpoint numbered `unready` is not ready.
 pub fn slice(at: usize, endpoints: usize, unready: usize, revision: u64) -> String {
+    slice_of(at, "x7k2p", at * endpoints, endpoints, unready, revision)
+}
+
+/// The address of a pod.
+pub fn pod_address(pod: usize) -> [u8; 4] {
+    let [_, a, b, c] = u32::try_from(pod).unwrap_or_default().to_be_bytes();
+    [11, a, b, c]
+}
+
+/// A slice of a Service, of whose name this is the end, with so many pods from the numbered one on;
+/// the endpoint numbered `unready` is not ready.
+pub fn slice_of(
+    at: usize,
+    end: &str,
+    first: usize,
+    endpoints: usize,
+    unready: usize,
+    revision: u64,
+) -> String {
     let (name, namespace, is_headless) = place(at);
     let (uid, owner) = (uid(3, at), uid(2, at));
     let headless = if is_headless { r#""service.kubernetes.io/headless":"","# } else { "" };
     let mut list = String::new();
     for number in 0..endpoints {
-        let pod = u32::try_from(at * endpoints + number).unwrap_or_default();
-        let [_, a, b, c] = pod.to_be_bytes();
+        let pod = first + number;
+        let [a, b, c, d] = pod_address(pod);
         let ready = number + 1 != unready;
         let comma = if number > 0 { "," } else { "" };
         // Writing to a String cannot fail.
         let _ = write!(
             list,
-            r#"{comma}{{"addresses":["11.{a}.{b}.{c}"],"conditions":{{"ready":{ready},"serving":{ready},"terminating":false}},"targetRef":{{"kind":"Pod","namespace":"{namespace}","name":"{name}-6d4cf56db6-{pod:05x}","uid":"00000004-7c1d-4e2f-9a3b-{pod:012x}"}},"nodeName":"ip-10-0-{}-{}.eu-central-1.compute.internal","zone":"eu-central-1{}","hints":{{"forZones":[{{"name":"eu-central-1a"}}]}}}}"#,
-            b % 32,
-            c,
+            r#"{comma}{{"addresses":["{a}.{b}.{c}.{d}"],"conditions":{{"ready":{ready},"serving":{ready},"terminating":false}},"targetRef":{{"kind":"Pod","namespace":"{namespace}","name":"{name}-6d4cf56db6-{pod:05x}","uid":"00000004-7c1d-4e2f-9a3b-{pod:012x}"}},"nodeName":"ip-10-0-{}-{}.eu-central-1.compute.internal","zone":"eu-central-1{}","hints":{{"forZones":[{{"name":"eu-central-1a"}}]}}}}"#,
+            c % 32,
+            d,
             ["a", "b", "c"][number % 3],
         );
     }
     format!(
-        r#"{{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{{"name":"{name}-x7k2p","generateName":"{name}-","namespace":"{namespace}","uid":"{uid}","resourceVersion":"{revision}","generation":12,"creationTimestamp":"{TIME}","labels":{{"app.kubernetes.io/name":"{name}","endpointslice.kubernetes.io/managed-by":"endpointslice-controller.k8s.io","kubernetes.io/service-name":"{name}",{headless}"helm.sh/chart":"{name}-1.2.3"}},"annotations":{{"endpoints.kubernetes.io/last-change-trigger-time":"{TIME}"}},"ownerReferences":[{{"apiVersion":"v1","kind":"Service","name":"{name}","uid":"{owner}","controller":true,"blockOwnerDeletion":true}}],"managedFields":[{{"manager":"kube-controller-manager","operation":"Update","apiVersion":"discovery.k8s.io/v1","time":"{TIME}","fieldsType":"FieldsV1","fieldsV1":{{"f:addressType":{{}},"f:endpoints":{{}},"f:metadata":{{"f:annotations":{{".":{{}},"f:endpoints.kubernetes.io/last-change-trigger-time":{{}}}},"f:generateName":{{}},"f:labels":{{".":{{}},"f:endpointslice.kubernetes.io/managed-by":{{}},"f:kubernetes.io/service-name":{{}}}},"f:ownerReferences":{{".":{{}},"k:{{\"uid\":\"{owner}\"}}":{{}}}}}},"f:ports":{{}}}}}}]}},"addressType":"IPv4","endpoints":[{list}],"ports":[{{"name":"http","protocol":"TCP","port":8080}}]}}"#
+        r#"{{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{{"name":"{name}-{end}","generateName":"{name}-","namespace":"{namespace}","uid":"{uid}","resourceVersion":"{revision}","generation":12,"creationTimestamp":"{TIME}","labels":{{"app.kubernetes.io/name":"{name}","endpointslice.kubernetes.io/managed-by":"endpointslice-controller.k8s.io","kubernetes.io/service-name":"{name}",{headless}"helm.sh/chart":"{name}-1.2.3"}},"annotations":{{"endpoints.kubernetes.io/last-change-trigger-time":"{TIME}"}},"ownerReferences":[{{"apiVersion":"v1","kind":"Service","name":"{name}","uid":"{owner}","controller":true,"blockOwnerDeletion":true}}],"managedFields":[{{"manager":"kube-controller-manager","operation":"Update","apiVersion":"discovery.k8s.io/v1","time":"{TIME}","fieldsType":"FieldsV1","fieldsV1":{{"f:addressType":{{}},"f:endpoints":{{}},"f:metadata":{{"f:annotations":{{".":{{}},"f:endpoints.kubernetes.io/last-change-trigger-time":{{}}}},"f:generateName":{{}},"f:labels":{{".":{{}},"f:endpointslice.kubernetes.io/managed-by":{{}},"f:kubernetes.io/service-name":{{}}}},"f:ownerReferences":{{".":{{}},"k:{{\"uid\":\"{owner}\"}}":{{}}}}}},"f:ports":{{}}}}}}]}},"addressType":"IPv4","endpoints":[{list}],"ports":[{{"name":"http","protocol":"TCP","port":8080}}]}}"#
     )
 }

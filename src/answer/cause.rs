@@ -65,6 +65,8 @@ pub enum Cause {
     AliasChain,
     /// No upstream gave a usable answer about the alias's target.
     Upstream(Failure),
+    /// Who answers was asked, and is told.
+    Identity,
     /// The asked type or class is not served.
     NotServed,
     /// The message is malformed, or asks for something unknown.

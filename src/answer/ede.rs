@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use super::cause::Cause;
 use super::query::Rcode;
+use crate::cluster::{KindSet, Refusal, Refused};
 use crate::zone::View;
 
 /// The longest text, in octets: a sentence, and never the reason that records do not fit.
@@ -30,14 +31,7 @@ impl ExtendedError {
     pub(super) fn of(view: &View, rcode: Rcode, cause: Cause) -> Option<Self> {
         let mut error = Self { code: code::NOT_READY, text: [0; TEXT_MOST], len: 0 };
         let written = match (cause, view.doubt()) {
-            (Cause::Waiting(kinds), _) => {
-                let mut separator = "waiting for ";
-                kinds.iter().try_for_each(|kind| {
-                    let part = write!(error, "{separator}{}", kind.resource());
-                    separator = ", ";
-                    part
-                })
-            }
+            (Cause::Waiting(kinds), _) => error.waiting(kinds, view.refused()),
             (_, Some(doubt)) => {
                 error.code = match rcode {
                     Rcode::NxDomain => code::STALE_NXDOMAIN,
@@ -50,6 +44,35 @@ impl ExtendedError {
         // What does not fit is cut.
         let _ = written;
         Some(error)
+    }
+
+    /// `waiting for namespaces, services; pods: forbidden`.
+    fn waiting(&mut self, kinds: KindSet, refused: Refused) -> fmt::Result {
+        let mut rest = kinds;
+        let why = Refusal::ALL.map(|why| {
+            let of = kinds.and(refused.by(why));
+            rest = rest.without(of);
+            (of, why.words())
+        });
+        if !rest.is_empty() {
+            self.write_str("waiting for ")?;
+            self.list(rest)?;
+        }
+        for (kinds, words) in why.into_iter().filter(|(kinds, _)| !kinds.is_empty()) {
+            self.write_str(if self.len > 0 { "; " } else { "" })?;
+            self.list(kinds)?;
+            write!(self, ": {words}")?;
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, kinds: KindSet) -> fmt::Result {
+        let mut separator = "";
+        kinds.iter().try_for_each(|kind| {
+            let part = write!(self, "{separator}{}", kind.resource());
+            separator = ", ";
+            part
+        })
     }
 
     /// The option's octets.
@@ -86,7 +109,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::cluster::{Kind, KindSet};
+    use crate::cluster::Kind;
     use crate::zone::{Spec, State};
 
     fn told(view: &View, rcode: Rcode, cause: Cause) -> Option<(u16, String)> {
@@ -107,6 +130,37 @@ mod tests {
             told(&view, Rcode::ServFail, waiting),
             Some((14, "waiting for services, endpointslices".into()))
         );
+        let (mut refused, mut nothing) = (Refused::default(), Refused::default());
+        refused.insert(Kind::Pod, Refusal::Forbidden);
+        for (kind, why) in [
+            (Kind::Service, Refusal::Unauthorized),
+            (Kind::EndpointSlice, Refusal::NotFound),
+            (Kind::Endpoints, Refusal::NotFound),
+            (Kind::Pod, Refusal::Forbidden),
+        ] {
+            nothing.insert(kind, why);
+        }
+        // What is refused, what is waited for, the text.
+        for (refused, kinds, text) in [
+            (refused, KindSet::of(&[Kind::Pod]), "pods: forbidden"),
+            (
+                refused,
+                KindSet::of(&[Kind::Namespace, Kind::Pod]),
+                "waiting for namespaces; pods: forbidden",
+            ),
+            // What a name does not hang on is not its matter.
+            (refused, KindSet::of(&[Kind::Namespace]), "waiting for namespaces"),
+            (
+                nothing,
+                KindSet::ALL,
+                "waiting for namespaces; services: unauthorized; pods: forbidden; \
+                 endpointslices, endpoints: not found",
+            ),
+        ] {
+            let view = view.in_state(State { refused, ..State::default() });
+            let told = told(&view, Rcode::ServFail, Cause::Waiting(kinds));
+            assert_eq!(told, Some((14, text.into())));
+        }
         let doubt = "API server out of touch since 2026-11-22T07:31:05Z";
         let view = view.in_state(State { doubt: Some(doubt.into()), ..State::default() });
         assert_eq!(told(&view, Rcode::NoError, Cause::Plain), Some((3, doubt.into())));

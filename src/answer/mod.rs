@@ -9,6 +9,7 @@
 mod alias;
 mod cause;
 mod ede;
+mod identity;
 mod message;
 mod query;
 mod reply;
@@ -19,8 +20,9 @@ mod write;
 
 pub use crate::name::is_within;
 pub use cause::{Cause, Failure};
+pub use identity::{IDENTITY_MOST, Identity};
 pub use query::{Asked, Edns, Query, Rcode, Reject};
-pub use resolve::{Located, locate};
+pub use resolve::Ahead;
 pub use walk::{Line, records, walk};
 
 use crate::zone::record::QNAME_POINTER;
@@ -28,7 +30,7 @@ use crate::zone::{View, ZoneKind};
 use alias::Outside;
 use ede::ExtendedError;
 use reply::{Reply, Section};
-use resolve::Node;
+use resolve::{Located, Node};
 use write::{Writer, rtype};
 
 /// The UDP payload that every asker takes, in octets (RFC 1035, section 4.2.1).
@@ -42,7 +44,8 @@ pub const UDP_MOST: u16 = 4_096;
 pub const STREAM_MOST: usize = 65_535;
 
 /// What of the configuration shapes every answer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Settings {
     /// The largest response over UDP with EDNS, in octets.
     pub payload: u16,
@@ -52,11 +55,27 @@ pub struct Settings {
     pub upstream: bool,
     /// Answers say why they are what they are, to whoever asks with EDNS (RFC 8914).
     pub ede: bool,
+    /// Nothing stands in an answer but what was asked for: no additional records.
+    pub minimal: bool,
+    /// What the server says of itself.
+    pub identity: Identity,
+}
+
+impl Settings {
+    /// The settings where a configuration says nothing.
+    pub const DEFAULT: Self = Self {
+        payload: UDP_DEFAULT,
+        recursion: false,
+        upstream: false,
+        ede: true,
+        minimal: false,
+        identity: Identity::NONE,
+    };
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { payload: UDP_DEFAULT, recursion: false, upstream: false, ede: true }
+        Self::DEFAULT
     }
 }
 
@@ -108,21 +127,31 @@ pub struct Desk<'d> {
 #[inline]
 pub fn answer(desk: &Desk<'_>, message: &[u8], query: &mut Query, out: &mut [u8]) -> Outcome {
     match query.read(message) {
-        Ok(()) => respond(desk, message, query, out),
+        Ok(()) => {
+            let ahead = desk.view.and_then(|view| Ahead::of(view, &query.asked));
+            respond(desk, message, query, ahead, out)
+        }
         Err(Reject::Silence) => Outcome::Silence,
         Err(Reject::Rcode(rcode)) => error(desk, message, query, rcode, Cause::Malformed, out),
     }
 }
 
-/// Answers a query that has been read from `message`.
+/// Answers a query that has been read from `message`; `ahead` is what [`Ahead::of`] says of its
+/// name in the desk's view.
 #[inline]
-pub fn respond(desk: &Desk<'_>, message: &[u8], query: &Query, out: &mut [u8]) -> Outcome {
+pub fn respond(
+    desk: &Desk<'_>,
+    message: &[u8],
+    query: &Query,
+    ahead: Option<Ahead>,
+    out: &mut [u8],
+) -> Outcome {
     let outside = if desk.settings.upstream && query.recursion_desired() {
         Outside::Ask
     } else {
         Outside::Bare
     };
-    respond_with(desk, message, query, outside, out)
+    respond_with(desk, message, query, ahead, outside, out)
 }
 
 /// Makes the response to a query whose answer was [`Outcome::Chase`] of what an upstream said to
@@ -141,7 +170,8 @@ pub fn chased(
                 Err(Failure::Nobody) => Outside::Bare,
                 Err(failure) => Outside::Failed(failure),
             };
-            respond_with(desk, message, query, outside, out)
+            let ahead = desk.view.and_then(|view| Ahead::of(view, &query.asked));
+            respond_with(desk, message, query, ahead, outside, out)
         }
         Err(_) => Outcome::Silence,
     }
@@ -165,15 +195,22 @@ fn respond_with(
     desk: &Desk<'_>,
     message: &[u8],
     query: &Query,
+    ahead: Option<Ahead>,
     outside: Outside<'_>,
     out: &mut [u8],
 ) -> Outcome {
     let settings = desk.settings;
     let served = !matches!(query.qtype, rtype::IXFR | rtype::AXFR | rtype::MAILA | rtype::MAILB);
+    if query.qclass == identity::CLASS_CH {
+        let reply = Reply::new(out, message, query, limit(desk, query));
+        if let Some(answered) = identity::answer(settings, query, reply) {
+            return answered;
+        }
+    }
     if query.qclass != CLASS_IN || !served {
         return error(desk, message, query, Rcode::Refused, Cause::NotServed, out);
     }
-    let located = desk.view.and_then(|view| Some((view, locate(view, &query.asked)?)));
+    let located = desk.view.and_then(|view| Some((view, ahead?.located(view)?)));
     let Some((view, located)) = located else {
         if settings.upstream {
             return Outcome::Forward;
@@ -215,7 +252,11 @@ fn respond_with(
             original: message.get(query::HEADER..end),
             rotation: desk.rotation,
         };
-        writer.node(&node, query.qtype);
+        if settings.minimal {
+            writer.answers_only(&node, query.qtype);
+        } else {
+            writer.node(&node, query.qtype);
+        }
         if writer.reply.answers() == 0 && !writer.reply.truncated {
             writer.reply.section(Section::Authority);
             writer.soa();

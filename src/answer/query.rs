@@ -3,6 +3,7 @@
 //! Runs on the query threads for whatever anybody sends: it looks at no octet twice, allocates
 //! nothing, and cannot be made to panic.
 
+use super::identity::NSID;
 use crate::name::{MAX_LABEL, MAX_NAME};
 
 /// Octets of a message's header.
@@ -11,6 +12,9 @@ pub(super) const HEADER: usize = 12;
 const MAX_LABELS: usize = MAX_NAME / 2;
 /// The type OPT.
 const OPT: u16 = 41;
+/// Octets that a processor folds at once.
+const WORD: usize = 32;
+const _: () = assert!((MAX_NAME + 1).is_multiple_of(WORD), "a name's buffer ends with a word");
 
 /// Response codes (RFC 1035, section 4.1.1; RFC 6895, section 2.3).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -50,6 +54,8 @@ pub struct Edns {
     pub payload: u16,
     /// The DO bit.
     pub dnssec_ok: bool,
+    /// Who answers is asked for (RFC 5001).
+    pub nsid: bool,
 }
 
 /// A query as it was read. Meant to be used again for the next one, since its buffers are large.
@@ -166,11 +172,12 @@ impl Query {
                 self.edns = None;
                 return None;
             }
-            whole_options(data)?;
+            let nsid = read_options(data)?;
             version = fixed[5];
             self.edns = Some(Edns {
                 payload: u16::from_be_bytes([fixed[2], fixed[3]]),
                 dnssec_ok: fixed[6] & 0x80 != 0,
+                nsid,
             });
         }
         if version > 0 {
@@ -190,9 +197,21 @@ impl Query {
         self.question_end
     }
 
-    /// The asked type.
+    /// The asked type; without meaning where no question could be read.
     pub fn qtype(&self) -> u16 {
         self.qtype
+    }
+
+    /// The asked type, if a question could be read.
+    #[inline]
+    pub fn asked_type(&self) -> Option<u16> {
+        (self.question_end > HEADER).then_some(self.qtype)
+    }
+
+    /// Whether the asker set the DO bit (RFC 3225).
+    #[inline]
+    pub fn dnssec_ok(&self) -> bool {
+        self.edns.is_some_and(|edns| edns.dnssec_ok)
     }
 
     /// Whether the asker wants recursion.
@@ -228,10 +247,11 @@ impl Asked {
             at += 1 + usize::from(len);
         }
         let wire = octets.get(..=at)?;
-        let lower = self.name.get_mut(..wire.len())?;
-        lower.copy_from_slice(wire);
-        // Lengths are below 64, so folding the case of every octet leaves them alone.
-        lower.make_ascii_lowercase();
+        self.name.get_mut(..wire.len())?.copy_from_slice(wire);
+        // Lengths are below 64, so folding the case of every octet leaves them alone. What stands
+        // behind the name is folded too, to no effect: whole words are folded faster than a rest.
+        let whole = wire.len().next_multiple_of(WORD);
+        self.name.get_mut(..whole)?.make_ascii_lowercase();
         self.name_len = wire.len();
         self.labels = labels;
         Some(wire.len())
@@ -286,11 +306,14 @@ fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Walks an OPT record's data. `None` where they are not whole options.
-fn whole_options(mut data: &[u8]) -> Option<()> {
+/// Walks an OPT record's data, and says whether NSID is among the options. `None` where they are
+/// not whole.
+fn read_options(mut data: &[u8]) -> Option<bool> {
+    let mut nsid = false;
     while !data.is_empty() {
         let (head, rest) = data.split_first_chunk::<4>()?;
+        nsid |= u16::from_be_bytes([head[0], head[1]]) == NSID;
         data = rest.get(usize::from(u16::from_be_bytes([head[2], head[3]]))..)?;
     }
-    Some(())
+    Some(nsid)
 }

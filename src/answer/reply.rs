@@ -17,6 +17,9 @@ const POINTER_MOST: usize = 0x3fff;
 /// Octets of an OPT record without options.
 pub(super) const OPT_LEN: usize = 11;
 
+/// Octets in front of an option's data (RFC 6891, section 6.1.2).
+const OPTION_HEAD: usize = 4;
+
 /// A section of a message behind the question.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Section {
@@ -106,24 +109,36 @@ impl<'o> Reply<'o> {
     ) -> usize {
         let rcode = rcode as u8;
         let mut additionals = self.counts[2];
-        if let Some(Edns { dnssec_ok, .. }) = query.edns {
+        if let Some(Edns { dnssec_ok, nsid, .. }) = query.edns {
             let [high, low] = settings.payload.to_be_bytes();
             let flags = if dnssec_ok { 0x80 } else { 0 };
-            // An option takes only the room that records have left.
+            // Options take only the room that records have left, who answers first.
+            let mut left = self.end.saturating_sub(self.at);
+            let mut fits = |len: usize| {
+                let fits = len <= left;
+                left -= if fits { len } else { 0 };
+                fits
+            };
+            let nsid = settings.identity.identifier().filter(|_| nsid);
+            let nsid = nsid.filter(|octets| fits(OPTION_HEAD + octets.len())).unwrap_or(&[]);
             let mut room;
-            let option = match error {
+            let error = match error {
                 None => &[],
                 Some(error) => {
                     room = ExtendedError::room();
                     let len = error.option(&mut room);
-                    let option = room.get(..len).unwrap_or(&[]);
-                    if self.at + len <= self.end { option } else { &[] }
+                    room.get(..len).filter(|option| fits(option.len())).unwrap_or(&[])
                 }
             };
-            let [l0, l1] = u16::try_from(option.len()).unwrap_or(0).to_be_bytes();
+            let [n0, n1] = u16::try_from(nsid.len()).unwrap_or(0).to_be_bytes();
+            let head = [0, 3, n0, n1];
+            let head = if nsid.is_empty() { &[][..] } else { &head };
+            let len = head.len() + nsid.len() + error.len();
+            let [l0, l1] = u16::try_from(len).unwrap_or(0).to_be_bytes();
             self.end = self.out.len();
             let opt = [0, 0, 41, high, low, rcode >> 4, 0, flags, 0, l0, l1];
-            if self.raw(&opt).and_then(|()| self.raw(option)).is_ok() {
+            let parts = [&opt[..], head, nsid, error];
+            if parts.into_iter().try_for_each(|part| self.raw(part)).is_ok() {
                 additionals = additionals.saturating_add(1);
             }
         }

@@ -10,15 +10,25 @@ use crate::zone::record::{EndpointsRef, FrontKind, LabelRef, Record, Share};
 use crate::zone::reverse::prefix_key;
 use crate::zone::{Falls, Pods, View, ViewZone, ZoneKind};
 
-/// Where a name leads in a view, as far as can be told without looking into it: so the look-ups of
-/// a batch can be begun together.
+/// Where the look-up of a name will begin, as far as can be told without a look into the table. It
+/// holds no reference, so that the look-ups of a batch can be begun together.
 #[derive(Clone, Copy, Debug)]
-pub struct Located<'v> {
+pub struct Ahead {
+    /// The zone that holds the name, by its place among the view's.
+    zone: usize,
+    /// How many labels stand in front of the zone.
+    depth: usize,
+    /// The hash of the Service's key, if the name has the form of one; else 0.
+    hash: u64,
+}
+
+/// Where a name leads in a view.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Located<'v> {
     /// The zone that holds the name.
     pub(super) zone: &'v ViewZone,
     /// How many labels stand in front of the zone.
     pub(super) depth: usize,
-    /// The hash of the Service's key, if the name has the form of one.
     hash: u64,
 }
 
@@ -59,32 +69,54 @@ const FRONT_KINDS: KindSet = KindSet::of(&[Kind::Namespace, Kind::Service]);
 const ENDPOINT_KINDS: KindSet =
     KindSet::of(&[Kind::Namespace, Kind::Service, Kind::EndpointSlice, Kind::Endpoints]);
 
+impl Ahead {
+    /// Finds the zone of a name, the longest that fits. `None` is a name outside our zones.
+    #[inline]
+    pub fn of(view: &View, asked: &Asked) -> Option<Self> {
+        let labels = asked.labels();
+        let holds = |zone: &ViewZone| {
+            zone.labels <= labels
+                && asked.name().get(asked.start(labels - zone.labels)..)
+                    == Some(zone.zone.name.as_wire())
+        };
+        let (index, zone) = view.zones().iter().enumerate().find(|(_, zone)| holds(zone))?;
+        let depth = labels - zone.labels;
+        let hash = if depth >= 3 && zone.zone.kind == ZoneKind::Forward {
+            view.table().hash(asked.slice(depth - 3, depth - 1))
+        } else {
+            0
+        };
+        Some(Self { zone: index, depth, hash })
+    }
+
+    /// Reads the lines with which the look-up will begin, to no purpose but that they are near by
+    /// then. What this returns has to be used, or the reading is left out.
+    #[inline]
+    pub fn reach(&self, view: &View) -> u32 {
+        if self.hash == 0 { 0 } else { view.table().reach_bucket(self.hash) }
+    }
+
+    /// The same with the lines that the look-up will end with, when those of the whole batch have
+    /// been reached that it begins with.
+    #[inline]
+    pub fn reach_further(&self, view: &View) -> u32 {
+        if self.hash == 0 { 0 } else { view.table().reach_entry(self.hash) }
+    }
+
+    /// The same with the zone itself; `view` is the one that this was found in.
+    #[inline]
+    pub(super) fn located<'v>(&self, view: &'v View) -> Option<Located<'v>> {
+        let zone = view.zones().get(self.zone)?;
+        Some(Located { zone, depth: self.depth, hash: self.hash })
+    }
+}
+
 /// Finds the zone of a name, the longest that fits. `None` is a name outside our zones.
-#[inline]
-pub fn locate<'v>(view: &'v View, asked: &Asked) -> Option<Located<'v>> {
-    let labels = asked.labels();
-    let holds = |zone: &&ViewZone| {
-        zone.labels <= labels
-            && asked.name().get(asked.start(labels - zone.labels)..)
-                == Some(zone.zone.name.as_wire())
-    };
-    let zone = view.zones().iter().find(holds)?;
-    let depth = labels - zone.labels;
-    let hash = if depth >= 3 && zone.zone.kind == ZoneKind::Forward {
-        view.table().hash(asked.slice(depth - 3, depth - 1))
-    } else {
-        0
-    };
-    Some(Located { zone, depth, hash })
+pub(super) fn locate<'v>(view: &'v View, asked: &Asked) -> Option<Located<'v>> {
+    Ahead::of(view, asked)?.located(view)
 }
 
 impl Located<'_> {
-    /// Reads the line of the table that the look-up will begin with.
-    #[inline]
-    pub fn touch(&self, view: &View) -> u32 {
-        if self.hash == 0 { 0 } else { view.table().touch(self.hash) }
-    }
-
     /// Whether a name of this zone that does not exist goes on to what follows.
     pub(super) fn falls(&self, asked: &Asked) -> bool {
         match &self.zone.falls {

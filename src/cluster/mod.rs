@@ -8,6 +8,7 @@ mod address;
 pub mod manifest;
 mod object;
 pub(crate) mod packed;
+mod refusal;
 mod selector;
 pub mod snapshot;
 pub mod watch;
@@ -19,4 +20,5 @@ pub use object::{
     KindSet, ManagedBy, Meta, Namespace, Object, ObjectKey, Pod, Protocol, Service, ServicePort,
     SliceAddresses, Subset,
 };
+pub use refusal::{Refusal, Refused};
 pub use selector::{LabelSelector, SelectorError};

@@ -84,6 +84,12 @@ impl KindSet {
         Self(self.0 & other.0)
     }
 
+    /// What this set holds and the other does not.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// The kinds in the set, in their order.
     pub fn iter(self) -> impl Iterator<Item = Kind> {
         Kind::ALL.into_iter().filter(move |kind| self.has(*kind))
@@ -378,8 +384,8 @@ pub struct Pod {
 /// One step of the stream that a source speaks in.
 ///
 /// A full list is told as `ListBegins`, a `Put` for every object, `ListEnds`; what the list did
-/// not name is gone when it ends, and nothing of it shows before. A `ListBegins` while a list of
-/// the same kind is under way throws that one away.
+/// not name is gone when it ends, and nothing of it shows before unless it is the kind's first. A
+/// `ListBegins` while a list of the same kind is under way throws that one away.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Change {
     /// A full list of this kind begins.

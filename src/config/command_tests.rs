@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use super::*;
 use crate::config::{
-    ApiServer, Cidr, Forward, Kubernetes, Listen, LogFormat, LogLevel, ServerBlock, Source,
+    ApiServer, Cidr, Errors, Forward, Kubernetes, Listen, LogFormat, LogLevel, ServerBlock, Source,
+    Upstream,
 };
 use crate::zone::{Fallthrough, Pods, Selectorless, Spec, Zone};
 
@@ -204,8 +205,8 @@ fn quick_options_alone() {
                 place: None,
             }),
             forward: None,
-            errors: true,
-            bufsize: 1_232,
+            errors: Some(Errors::default()),
+            ..ServerBlock::default()
         }],
         warnings: vec![super::super::no_upstream("name one with --upstream ADDR")],
         ..Config::default()
@@ -248,13 +249,14 @@ fn every_quick_option() {
             zones: vec![Name::root()],
             listen: vec![written("127.0.0.1:0"), written("[::1]:5353")],
             kubernetes: Some(Kubernetes::new(spec, Source::Manifests(vec!["m".into()]))),
-            forward: Some(Forward {
-                from: Name::root(),
-                to: vec!["9.9.9.9:53".parse().unwrap(), "[2620:fe::fe]:54".parse().unwrap()],
-                except: Vec::new(),
-            }),
-            errors: true,
-            bufsize: 1_232,
+            forward: Some(Forward::new(
+                Name::root(),
+                ["9.9.9.9:53", "[2620:fe::fe]:54"]
+                    .map(|address| Upstream::plain(address.parse().unwrap()))
+                    .to_vec(),
+            )),
+            errors: Some(Errors::default()),
+            ..ServerBlock::default()
         }],
         workers: Some(3),
         ..Config::default()

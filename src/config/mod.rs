@@ -7,10 +7,12 @@
 
 mod command;
 mod corefile;
+mod directives;
 mod error;
 mod flags;
 mod interfaces;
 mod quick;
+mod table;
 mod unbuilt;
 mod value;
 
@@ -18,11 +20,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::name::{Name, is_within};
+use crate::name::Name;
 use crate::zone;
 
 pub use command::{Command, Exit, Run, read};
 pub use corefile::read as read_corefile;
+pub use directives::{
+    Acl, AclAction, AclRule, AnswerRule, Balance, Cache, Carrier, Chaos, Consolidate, Errors,
+    Forward, Half, Health, HealthCheck, Hosts, HostsEntry, LoadBalance, Log, LogClass, Monitor,
+    NameMatch, Nsid, Pattern, Policy, Prefetch, Prometheus, Protocol, Ready, Reload, Rewrite,
+    Rewritten, ServeStale, Template, Tls, Transfer, TransferTo, Upstream,
+};
 pub use error::{ConfigError, Position, Warning};
 pub use flags::{LogFormat, LogLevel, LogOptions};
 pub use interfaces::{Interface, interfaces};
@@ -71,10 +79,76 @@ pub struct ServerBlock {
     pub kubernetes: Option<Kubernetes>,
     /// Everything else.
     pub forward: Option<Forward>,
-    /// Log what goes wrong with a query.
-    pub errors: bool,
+    /// What goes wrong with a query is logged.
+    pub errors: Option<Errors>,
     /// The largest UDP response with EDNS, in octets, [`MIN_BUFSIZE`] to [`MAX_BUFSIZE`].
     pub bufsize: u16,
+    /// Who may ask for what.
+    pub acl: Vec<Acl>,
+    /// Answers of upstreams are kept.
+    pub cache: Option<Cache>,
+    /// Queries of the class CH are answered.
+    pub chaos: Option<Chaos>,
+    /// What helps to find a fault is logged.
+    pub debug: bool,
+    /// Liveness.
+    pub health: Option<Health>,
+    /// Names of a hosts file.
+    pub hosts: Option<Hosts>,
+    /// Addresses of an answer are put in another order.
+    pub load_balance: Option<LoadBalance>,
+    /// Queries are logged.
+    pub log: Vec<Log>,
+    /// A loop of forwarding is looked for at the start.
+    pub find_loops: bool,
+    /// Responses hold what they must, and no more.
+    pub minimal: bool,
+    /// Responses say who gives them.
+    pub nsid: Option<Nsid>,
+    /// Metrics.
+    pub prometheus: Option<Prometheus>,
+    /// Readiness.
+    pub ready: Option<Ready>,
+    /// The Corefile is followed.
+    pub reload: Option<Reload>,
+    /// Names are looked up under others.
+    pub rewrite: Vec<Rewrite>,
+    /// Answers made of the query.
+    pub template: Vec<Template>,
+    /// Who may transfer which zones.
+    pub transfer: Vec<Transfer>,
+}
+
+/// A block without zones, addresses and directives.
+impl Default for ServerBlock {
+    fn default() -> Self {
+        Self {
+            block: 0,
+            zones: Vec::new(),
+            listen: Vec::new(),
+            kubernetes: None,
+            forward: None,
+            errors: None,
+            bufsize: DEFAULT_BUFSIZE,
+            acl: Vec::new(),
+            cache: None,
+            chaos: None,
+            debug: false,
+            health: None,
+            hosts: None,
+            load_balance: None,
+            log: Vec::new(),
+            find_loops: false,
+            minimal: false,
+            nsid: None,
+            prometheus: None,
+            ready: None,
+            reload: None,
+            rewrite: Vec::new(),
+            template: Vec::new(),
+            transfer: Vec::new(),
+        }
+    }
 }
 
 /// One address to listen on.
@@ -163,30 +237,6 @@ pub struct ClientTls {
     pub key: PathBuf,
     /// The authority that signed the server's.
     pub authority: PathBuf,
-}
-
-/// The `forward` directive.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Forward {
-    /// The names that are forwarded: at or below this one.
-    pub from: Name,
-    /// The upstreams, asked in turn; at most [`MAX_UPSTREAMS`].
-    pub to: Vec<SocketAddr>,
-    /// Names at or below one of these are not forwarded.
-    pub except: Vec<Name>,
-}
-
-impl Forward {
-    /// Whether `name` is forwarded.
-    pub fn covers(&self, name: &Name) -> bool {
-        self.covers_wire(name.as_wire())
-    }
-
-    /// The same of a name in wire form and lower case, as a query has it.
-    pub fn covers_wire(&self, name: &[u8]) -> bool {
-        let within = |zone: &Name| is_within(name, zone.as_wire());
-        within(&self.from) && !self.except.iter().any(within)
-    }
 }
 
 /// What a configuration without any `forward` is told.

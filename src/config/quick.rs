@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::flags::QuickOptions;
 use super::value::parse_upstreams;
 use super::{
-    ApiServer, Config, DEFAULT_BUFSIZE, DNS_PORT, Forward, Kubernetes, Listen, MAX_UPSTREAMS,
+    ApiServer, Config, DNS_PORT, Errors, Forward, Kubernetes, Listen, MAX_UPSTREAMS, Protocol,
     ServerBlock, Source, no_upstream,
 };
 use crate::name::Name;
@@ -65,13 +65,12 @@ pub(super) fn configure(options: QuickOptions) -> Result<Config, String> {
     };
     Ok(Config {
         servers: vec![ServerBlock {
-            block: 0,
             zones: vec![Name::root()],
             listen,
             kubernetes: Some(kubernetes),
             forward,
-            errors: true,
-            bufsize: DEFAULT_BUFSIZE,
+            errors: Some(Errors::default()),
+            ..ServerBlock::default()
         }],
         workers: options.workers,
         health: options.health.and_then(|http| http.0),
@@ -89,7 +88,16 @@ fn beside(option: &str) -> String {
 fn forward(upstreams: &[String]) -> Result<Option<Forward>, String> {
     let mut to = Vec::new();
     for text in upstreams {
-        to.extend(parse_upstreams(text).map_err(|error| format!("--upstream {text}: {error}"))?);
+        let named = parse_upstreams(text).map_err(|error| format!("--upstream {text}: {error}"))?;
+        if let Some((scheme, _)) = text.split_once("://")
+            && named.iter().any(|upstream| upstream.protocol != Protocol::Dns)
+        {
+            return Err(format!(
+                "--upstream {text}: upstreams over {scheme}:// are not built yet; write ADDR or \
+                 ADDR:PORT"
+            ));
+        }
+        to.extend(named);
     }
     if to.len() > MAX_UPSTREAMS {
         return Err(format!(
@@ -97,5 +105,5 @@ fn forward(upstreams: &[String]) -> Result<Option<Forward>, String> {
             to.len()
         ));
     }
-    Ok((!to.is_empty()).then(|| Forward { from: Name::root(), to, except: Vec::new() }))
+    Ok((!to.is_empty()).then(|| Forward::new(Name::root(), to)))
 }

@@ -4,11 +4,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use super::directives::{Protocol, Upstream};
 use crate::cluster::parse_address;
 use crate::name::Name;
 
 /// The port of DNS.
 pub const DNS_PORT: u16 = 53;
+/// The port of DNS over TLS (RFC 7858, section 3.1) and over QUIC (RFC 9250, section 8).
+const TLS_PORT: u16 = 853;
+/// The port of DNS over HTTPS.
+const HTTPS_PORT: u16 = 443;
 /// How many upstreams one `forward` may have; CoreDNS has the same limit.
 pub const MAX_UPSTREAMS: usize = 15;
 /// How much of a resolv.conf is read, in octets: far more than one ever holds.
@@ -178,20 +183,34 @@ pub(super) fn parse_http_listen(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| format!("'{text}' is not an address such as :8080 or 127.0.0.1:8080"))
 }
 
-/// Reads an upstream: an address with or without a port, or a file like resolv.conf, whose
-/// `nameserver` lines are taken.
-pub(super) fn parse_upstreams(text: &str) -> Result<Vec<SocketAddr>, String> {
-    let plain = text.strip_prefix("dns://").unwrap_or(text);
-    if let Some((scheme, _)) = plain.split_once("://") {
-        return Err(match scheme {
-            "tls" | "https" | "grpc" | "quic" => {
-                format!("upstreams over {scheme}:// are not built yet; write ADDR or ADDR:PORT")
-            }
-            _ => format!("'{scheme}://' is no scheme of an upstream; write ADDR or ADDR:PORT"),
-        });
+/// Reads an upstream: an address with or without a port, behind `tls://` and the like for what is
+/// spoken, or a file like resolv.conf, whose `nameserver` lines are taken.
+pub(super) fn parse_upstreams(text: &str) -> Result<Vec<Upstream>, String> {
+    let (protocol, port, plain) = match text.split_once("://") {
+        None => (Protocol::Dns, DNS_PORT, text),
+        Some(("dns", rest)) => (Protocol::Dns, DNS_PORT, rest),
+        Some(("tls", rest)) => (Protocol::Tls, TLS_PORT, rest),
+        Some(("quic", rest)) => (Protocol::Quic, TLS_PORT, rest),
+        Some(("https", rest)) => (Protocol::Https, HTTPS_PORT, rest),
+        Some((scheme, _)) => {
+            return Err(format!(
+                "'{scheme}://' is no scheme of an upstream; write ADDR, ADDR:PORT or tls://ADDR"
+            ));
+        }
+    };
+    let encrypted = protocol != Protocol::Dns;
+    // Behind `%` stands a server's name where there is TLS, and an interface elsewhere.
+    let (bare, server_name) = match plain.split_once('%') {
+        Some((host, name)) if encrypted => with_name(host, name),
+        _ => (plain.to_owned(), None),
+    };
+    if let Some(address) = upstream_address(&bare, port) {
+        return Ok(vec![Upstream { protocol, server_name, ..Upstream::plain(address) }]);
     }
-    if let Some(address) = upstream_address(plain) {
-        return Ok(vec![address]);
+    if encrypted {
+        return Err(format!(
+            "'{text}' has no address behind '://'; write one such as tls://9.9.9.9"
+        ));
     }
     let (host, _) = plain.split_once('%').unwrap_or((plain, ""));
     if host.trim_start_matches('[').parse::<Ipv6Addr>().is_ok() {
@@ -200,15 +219,26 @@ pub(super) fn parse_upstreams(text: &str) -> Result<Vec<SocketAddr>, String> {
     resolv_conf(plain)
 }
 
-fn upstream_address(text: &str) -> Option<SocketAddr> {
+/// `9.9.9.9` and `dns.quad9.net:853` make `9.9.9.9:853` and the server's name.
+fn with_name(host: &str, name: &str) -> (String, Option<String>) {
+    let (name, port) = match name.rsplit_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None => (name, None),
+    };
+    let host = if host.starts_with('[') { format!("{host}]") } else { host.to_owned() };
+    let host = port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
+    (host, Some(name.trim_end_matches(']').to_owned()))
+}
+
+fn upstream_address(text: &str, port: u16) -> Option<SocketAddr> {
     if let Ok(address) = text.parse() {
         return Some(address);
     }
     let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-    Some(SocketAddr::new(parse_address(bare).ok()?, DNS_PORT))
+    Some(SocketAddr::new(parse_address(bare).ok()?, port))
 }
 
-fn resolv_conf(path: &str) -> Result<Vec<SocketAddr>, String> {
+fn resolv_conf(path: &str) -> Result<Vec<Upstream>, String> {
     use std::io::Read;
 
     let mut text = String::new();
@@ -217,13 +247,14 @@ fn resolv_conf(path: &str) -> Result<Vec<SocketAddr>, String> {
         .map_err(|error| {
             format!("'{path}' is neither an address nor a file that can be read ({error})")
         })?;
-    let servers: Vec<SocketAddr> = text
+    let servers: Vec<Upstream> = text
         .lines()
         .filter_map(|line| {
             let mut words = line.split_whitespace();
             (words.next() == Some("nameserver")).then(|| words.next()).flatten()
         })
-        .filter_map(upstream_address)
+        .filter_map(|word| upstream_address(word, DNS_PORT))
+        .map(|address| Upstream { file: Some(path.into()), ..Upstream::plain(address) })
         .collect();
     if servers.is_empty() {
         return Err(format!("'{path}' has no usable 'nameserver' line"));
@@ -323,10 +354,36 @@ mod tests {
             ("[2620:fe::fe]", "[2620:fe::fe]:53"),
             ("[2620:fe::fe]:54", "[2620:fe::fe]:54"),
         ] {
-            assert_eq!(parse_upstreams(text), Ok(vec![expected.parse().unwrap()]), "{text}");
+            let expected = Upstream::plain(expected.parse().unwrap());
+            assert_eq!(parse_upstreams(text), Ok(vec![expected]), "{text}");
+        }
+        for (text, protocol, address, server_name) in [
+            ("tls://9.9.9.9", Protocol::Tls, "9.9.9.9:853", None),
+            ("tls://9.9.9.9:8853", Protocol::Tls, "9.9.9.9:8853", None),
+            ("tls://9.9.9.9%dns.quad9.net", Protocol::Tls, "9.9.9.9:853", Some("dns.quad9.net")),
+            ("tls://9.9.9.9%dns.quad9.net:85", Protocol::Tls, "9.9.9.9:85", Some("dns.quad9.net")),
+            ("tls://[2620:fe::fe%q]:85", Protocol::Tls, "[2620:fe::fe]:85", Some("q")),
+            ("tls://2620:fe::fe%q", Protocol::Tls, "[2620:fe::fe]:853", Some("q")),
+            ("quic://[2620:fe::fe]", Protocol::Quic, "[2620:fe::fe]:853", None),
+            ("https://9.9.9.9", Protocol::Https, "9.9.9.9:443", None),
+        ] {
+            let expected = Upstream {
+                address: address.parse().unwrap(),
+                protocol,
+                server_name: server_name.map(str::to_owned),
+                file: None,
+            };
+            assert_eq!(parse_upstreams(text), Ok(vec![expected]), "{text}");
         }
         for (text, expected) in [
-            ("tls://9.9.9.9", "upstreams over tls:// are not built yet; write ADDR or ADDR:PORT"),
+            (
+                "grpc://9.9.9.9",
+                "'grpc://' is no scheme of an upstream; write ADDR, ADDR:PORT or tls://ADDR",
+            ),
+            (
+                "tls://dns.quad9.net",
+                "'tls://dns.quad9.net' has no address behind '://'; write one such as tls://9.9.9.9",
+            ),
             ("fe80::1%eth0", "'fe80::1%eth0': addresses with an interface are not built yet"),
             (
                 "/nowhere/resolv.conf",
@@ -344,10 +401,11 @@ mod tests {
             "search a\n# nameserver 1.1.1.1\nnameserver 10.0.0.10\nnameserver ::1\n",
         )
         .unwrap();
-        assert_eq!(
-            parse_upstreams(text),
-            Ok(vec!["10.0.0.10:53".parse().unwrap(), "[::1]:53".parse().unwrap()])
-        );
+        let of_file = |address: &str| Upstream {
+            file: Some(path.clone()),
+            ..Upstream::plain(address.parse().unwrap())
+        };
+        assert_eq!(parse_upstreams(text), Ok(vec![of_file("10.0.0.10:53"), of_file("[::1]:53")]));
         std::fs::write(&path, "search a\n").unwrap();
         assert_eq!(parse_upstreams(text), Err(format!("'{text}' has no usable 'nameserver' line")));
     }

@@ -2,11 +2,15 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use super::{Block, Front, Work, decide};
+use super::Front;
+use super::clerk::{Work, decide};
+use super::meter::{Answered, Maker};
+use super::plan::{Block, NO_BLOCK, Plan};
 use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Settings, Transport};
-use crate::serve::{UpstreamError, room};
+use crate::serve::{Client, UpstreamError, room};
 
 /// How many server blocks an alias may lead through: each asks the next as a client would.
 const BLOCKS_MOST: usize = 8;
@@ -17,24 +21,42 @@ const TURNS_MOST: usize = 3;
 
 impl Front {
     /// Answers a query, awaiting whom it hangs on. `None` is silence.
-    pub(super) async fn finish_query(
-        &self,
-        message: &[u8],
-        transport: Transport,
-    ) -> Option<Vec<u8>> {
-        let answer = Asking { front: self, transport, from: transport };
-        answer.ask(message, 0).await.ok()
+    pub(super) async fn finish_query(&self, message: &[u8], client: Client) -> Option<Vec<u8>> {
+        let began = Instant::now();
+        let Client { transport, from, local } = client;
+        let plan = &self.plan.load_full();
+        let rotation = self.rotations.fetch_add(1, Ordering::Relaxed);
+        let asking = Asking { plan, transport, from: transport, rotation };
+        let response = asking.ask(message, 0).await.ok()?;
+        let mut query = Query::default();
+        let read = query.read(message);
+        let answered = Answered {
+            transport,
+            is_ipv4: from.is_ipv4(),
+            qtype: query.asked_type().filter(|_| read.is_ok()),
+            dnssec_ok: query.dnssec_ok(),
+            query: message.len(),
+            response: response.len(),
+            rcode: response.get(3).map_or(0, |octet| octet & 0x0f),
+            maker: Maker::Forward,
+        };
+        let place = plan.choose(query.asked());
+        let cell = plan.late.0.get(plan.cell(local.map(|local| local.ip()), place));
+        cell.into_iter().for_each(|cell| cell.count_shared(&answered, began.elapsed()));
+        Some(response)
     }
 }
 
 /// A question on its way, from a client or from an alias that asks as a client would.
 #[derive(Clone, Copy)]
 struct Asking<'a> {
-    front: &'a Front,
+    plan: &'a Plan,
     /// How the answer must fit.
     transport: Transport,
     /// How the client came, which upstreams are asked the same way.
     from: Transport,
+    /// Turns sets of addresses.
+    rotation: u32,
 }
 
 type Told<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Failure>> + Send + 'a>>;
@@ -49,14 +71,16 @@ impl<'a> Asking<'a> {
         let mut query = Query::default();
         let mut out = vec![0; room(self.transport)];
         let read = query.read(message);
-        let block = self.front.blocks.get(self.front.blocks.choose(query.asked()));
+        let block = self.plan.block(self.plan.choose(query.asked()));
+        let block = block.and_then(|number| self.plan.blocks.get(number));
         let view = block.and_then(|block| block.view.as_ref()).map(|view| view.load_full());
         let view = view.as_deref();
-        let rotation = self.front.rotations.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let work = Work { message, query: &query, read, transport: self.transport, rotation };
+        let ahead = view.and_then(|view| answer::Ahead::of(view, query.asked()));
+        let Self { transport, rotation, .. } = self;
+        let work = Work { message, query: &query, read, ahead, transport, rotation };
         let outcome = decide(block, view, work, &mut out);
-        let settings = block.map(|block| block.settings_for(query.asked())).unwrap_or_default();
-        let desk = answer::Desk { view, settings: &settings, transport: self.transport, rotation };
+        let settings = block.map_or(&NO_BLOCK, |block| block.settings_for(query.asked()));
+        let desk = answer::Desk { view, settings, transport: self.transport, rotation };
         let done = match outcome {
             // An alias that asks learns by this that there is nobody to be asked.
             Outcome::Reply { cause: Cause::NotOurs, .. } if depth > 0 => {
@@ -144,13 +168,13 @@ fn fit(
     message: &[u8],
     query: &Query,
     transport: Transport,
-    settings: Settings,
+    settings: &Settings,
 ) -> Vec<u8> {
     if let Some(header) = reply.first_chunk_mut::<12>() {
         // Whether recursion is available is ours to say.
         header[3] |= 0x80;
     }
-    let desk = answer::Desk { view: None, settings: &settings, transport, rotation: 0 };
+    let desk = answer::Desk { view: None, settings, transport, rotation: 0 };
     if reply.len() <= answer::limit(&desk, query).max(usize::from(answer::UDP_LEAST)) {
         return reply;
     }

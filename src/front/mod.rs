@@ -5,21 +5,25 @@
 //! own references to the newest views; what has to be awaited runs on the stream threads.
 #![forbid(unsafe_code)]
 
+mod clerk;
 mod finish;
 mod local;
+mod meter;
+mod plan;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::{ArcSwap, Cache};
+use arc_swap::ArcSwap;
 
-use crate::answer::{self, Asked, Cause, Outcome, Query, Rcode, Reject, Settings, Transport};
-use crate::config::{self, Forward, ServerBlock};
-use crate::name::Name;
-use crate::serve::{self, Asker, Client, Step, Upstreams};
-use crate::zone::View;
+use crate::serve::{self, Client};
+use crate::{answer, config};
+use plan::Plan;
 
+pub use clerk::Clerk;
 pub use local::local_addresses;
+pub use meter::{Counts, DURATIONS, FIRST_DURATION, Histogram, Maker, RCODES, SIZES, TYPES};
+pub use plan::{Block, Series};
 
 /// Far enough apart that no two threads turn sets of addresses in step.
 const ROTATION_STRIDE: u32 = 0x9e37_79b9;
@@ -31,157 +35,64 @@ const _: () = assert!(
         && config::MAX_BUFSIZE == answer::UDP_MOST
 );
 
-/// One server block, ready to answer.
-#[derive(Debug)]
-pub struct Block {
-    zones: Vec<Name>,
-    view: Option<Arc<ArcSwap<View>>>,
-    forward: Option<(Forward, Upstreams)>,
-    /// Every name of the block is forwarded, so that none has to be looked at for it.
-    forwards_all: bool,
-    settings: Settings,
-    errors: bool,
-}
-
-impl Block {
-    /// A block of the configuration; `view` is where its `kubernetes` publishes.
-    pub fn new(config: &ServerBlock, view: Option<Arc<ArcSwap<View>>>) -> Self {
-        let forward = config.forward.as_ref();
-        Self {
-            zones: config.zones.clone(),
-            view,
-            forward: forward.map(|forward| (forward.clone(), Upstreams::new(forward.to.clone()))),
-            forwards_all: forward.is_some_and(|f| f.from.is_root() && f.except.is_empty()),
-            settings: Settings {
-                payload: config.bufsize,
-                recursion: forward.is_some(),
-                upstream: forward.is_some(),
-                ede: config.kubernetes.as_ref().is_none_or(|kubernetes| kubernetes.ede),
-            },
-            errors: config.errors,
-        }
-    }
-
-    /// What shapes an answer about this name.
-    #[inline]
-    fn settings_for(&self, asked: &Asked) -> Settings {
-        if self.forwards_all || !self.settings.upstream {
-            return self.settings;
-        }
-        let covered =
-            self.forward.as_ref().is_some_and(|(forward, _)| forward.covers_wire(asked.name()));
-        Settings { upstream: covered, ..self.settings }
-    }
-}
-
-/// All blocks that are reached through the same addresses.
-#[derive(Debug)]
+/// The desk of all blocks that are reached through the same addresses.
 pub struct Front {
-    blocks: Blocks,
+    plan: Arc<ArcSwap<Plan>>,
     rotations: AtomicU32,
+    past: Mutex<Past>,
 }
 
-/// The blocks, shared with every clerk.
-#[derive(Clone, Debug)]
-struct Blocks(Arc<[Block]>);
+/// What is left of earlier configurations.
+#[derive(Default)]
+struct Past {
+    /// Plans by which somebody may still be working: a thread that hears nothing keeps its own.
+    plans: Vec<Arc<Plan>>,
+    /// What was answered by those that nobody has any more.
+    answered: Vec<Series>,
+}
 
 impl Front {
-    /// A desk for these blocks.
+    /// A desk for these blocks, which listen on the same addresses.
     pub fn new(blocks: Vec<Block>) -> Arc<Self> {
-        Arc::new(Self { blocks: Blocks(blocks.into()), rotations: AtomicU32::new(0) })
+        Arc::new(Self {
+            plan: Arc::new(ArcSwap::from_pointee(Plan::new(blocks))),
+            rotations: AtomicU32::new(0),
+            past: Mutex::default(),
+        })
+    }
+
+    /// Goes on with other blocks, which listen on the same addresses: each clerk from its next
+    /// batch on. What is being finished is finished as it was begun.
+    pub fn renew(&self, blocks: Vec<Block>) {
+        let plan = Arc::new(Plan::new(blocks));
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.plan.swap(plan);
+        past.plans.push(old);
+        let (held, gone): (Vec<_>, Vec<_>) =
+            past.plans.drain(..).partition(|plan| Arc::strong_count(plan) > 1);
+        past.plans = held;
+        gone.into_iter().for_each(|plan| merge(&mut past.answered, plan.answered()));
+    }
+
+    /// What has been answered so far, by address and zone, whichever configuration that was under.
+    pub fn answered(&self) -> Vec<Series> {
+        // The lock keeps a plan from being counted twice, or not at all, amid a change of plans.
+        let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.plan.load().answered();
+        past.plans.iter().for_each(|plan| merge(&mut all, plan.answered()));
+        merge(&mut all, past.answered.clone());
+        all
     }
 }
 
-impl Blocks {
-    fn get(&self, index: Option<usize>) -> Option<&Block> {
-        self.0.get(index?)
-    }
-
-    /// The block with the longest zone that holds the name.
-    #[inline]
-    fn choose(&self, asked: &Asked) -> Option<usize> {
-        if let [only] = &*self.0
-            && only.zones.iter().any(Name::is_root)
-        {
-            return Some(0);
+/// Adds counts to those of the same address and zone.
+fn merge(all: &mut Vec<Series>, more: Vec<Series>) {
+    for series in more {
+        let same = |s: &&mut Series| (&s.server, &s.zone) == (&series.server, &series.zone);
+        match all.iter_mut().find(same) {
+            Some(found) => found.counts.add(&series.counts),
+            None => all.push(series),
         }
-        let fit = |zone: &Name| answer::is_within(asked.name(), zone.as_wire());
-        let longest = |block: &Block| {
-            block.zones.iter().filter(|zone| fit(zone)).map(|zone| zone.as_wire().len()).max()
-        };
-        let fitting = self.0.iter().enumerate().filter_map(|(i, b)| Some((longest(b)?, i)));
-        // Of equals the first, which `max_by_key` would not give.
-        fitting.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|best| best.1)
-    }
-}
-
-/// A watch on where views are published, which looks there without a write to shared memory.
-type Newest = Cache<Arc<ArcSwap<View>>, Arc<View>>;
-
-/// One query thread's access to a [`Front`].
-pub struct Clerk {
-    blocks: Blocks,
-    caches: Vec<Option<Newest>>,
-    views: Vec<Option<Arc<View>>>,
-    query: Query,
-    rotation: u32,
-}
-
-impl serve::Clerk for Clerk {
-    fn refresh(&mut self) {
-        for (cache, view) in self.caches.iter_mut().zip(&mut self.views) {
-            let (Some(cache), Some(view)) = (cache, view) else { continue };
-            let newest = cache.load();
-            if !Arc::ptr_eq(newest, view) {
-                *view = Arc::clone(newest);
-            }
-        }
-    }
-
-    #[inline]
-    fn answer(&mut self, message: &[u8], asker: Asker<'_>, out: &mut [u8]) -> Step {
-        self.rotation = self.rotation.wrapping_add(1);
-        let transport = asker.transport();
-        let read = self.query.read(message);
-        let index = self.blocks.choose(self.query.asked());
-        let view = |index: usize| self.views.get(index).and_then(Option::as_deref);
-        let outcome = decide(
-            self.blocks.get(index),
-            index.and_then(view),
-            Work { message, query: &self.query, read, transport, rotation: self.rotation },
-            out,
-        );
-        match outcome {
-            Outcome::Reply { len, .. } => Step::Reply(len),
-            Outcome::Silence => Step::Silence,
-            Outcome::Forward | Outcome::Chase(_) => Step::Deferred,
-        }
-    }
-}
-
-/// A query on its way to an outcome.
-#[derive(Clone, Copy)]
-struct Work<'w> {
-    message: &'w [u8],
-    query: &'w Query,
-    read: Result<(), Reject>,
-    transport: Transport,
-    rotation: u32,
-}
-
-/// Answers from the block's view.
-#[inline]
-fn decide(block: Option<&Block>, view: Option<&View>, work: Work<'_>, out: &mut [u8]) -> Outcome {
-    let Work { message, query, read, transport, rotation } = work;
-    let settings = block.map(|block| block.settings_for(query.asked())).unwrap_or_default();
-    let desk = answer::Desk { view, settings: &settings, transport, rotation };
-    match (read, block) {
-        (Err(Reject::Silence), _) => Outcome::Silence,
-        (Err(Reject::Rcode(rcode)), _) => {
-            answer::error(&desk, message, query, rcode, Cause::Malformed, out)
-        }
-        (Ok(()), None) => answer::error(&desk, message, query, Rcode::Refused, Cause::NotOurs, out),
-        (Ok(()), Some(_)) => answer::respond(&desk, message, query, out),
     }
 }
 
@@ -190,20 +101,82 @@ impl serve::Desk for Front {
 
     fn clerk(&self) -> Clerk {
         let turn = self.rotations.fetch_add(1, Ordering::Relaxed);
-        let blocks = &self.blocks.0;
-        let newest = |block: &Block| block.view.as_ref().map(|view| view.load_full());
-        let views = blocks.iter().map(newest).collect();
-        let caches = blocks.iter().map(|block| block.view.clone().map(Cache::new)).collect();
-        Clerk {
-            blocks: self.blocks.clone(),
-            caches,
-            views,
-            query: Query::default(),
-            rotation: turn.wrapping_mul(ROTATION_STRIDE),
-        }
+        Clerk::new(Arc::clone(&self.plan), turn.wrapping_mul(ROTATION_STRIDE))
     }
 
     async fn finish(&self, query: Vec<u8>, client: Client) -> Option<Vec<u8>> {
-        self.finish_query(&query, client.transport).await
+        self.finish_query(&query, client).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Listen, ServerBlock};
+    use crate::name::Name;
+    use crate::serve::{Asker, Clerk as _, Desk as _, Step, Transport};
+
+    fn block(zone: &str) -> Block {
+        let listen = ["127.0.0.1:53", "[::1]:53"].map(|at| Listen::written(at.parse().unwrap()));
+        let config = ServerBlock {
+            zones: vec![Name::parse(zone).unwrap()],
+            listen: listen.into(),
+            ..ServerBlock::default()
+        };
+        Block::new(&config, None)
+    }
+
+    /// `a.example`, A.
+    const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\x07example\0\0\x01\0\x01";
+
+    fn ask(clerk: &mut Clerk, local: &str) {
+        let (from, local) = ("192.0.2.1:4000".parse().unwrap(), local.parse().unwrap());
+        let client = Client { from, local: Some(local), transport: Transport::Udp };
+        clerk.refresh();
+        clerk.read(std::iter::once(QUERY));
+        let step = clerk.answer(0, QUERY, Asker::of(&client), &mut [0; 4_096]);
+        assert_eq!(step, Step::Reply(QUERY.len()));
+        clerk.settle(Duration::from_micros(3));
+    }
+
+    /// Server, zone, and how many queries and timed answers.
+    fn told(front: &Front) -> Vec<(String, String, u64, u64)> {
+        let mut told: Vec<_> = front
+            .answered()
+            .into_iter()
+            .map(|s| (s.server, s.zone, s.counts.requests(0, 0, 0), s.counts.durations.count()))
+            .filter(|told| told.2 + told.3 > 0)
+            .collect();
+        told.sort();
+        told
+    }
+
+    #[test]
+    fn what_is_answered_is_counted_by_address_and_zone_through_a_change_of_plans() {
+        let front = Front::new(vec![block("example")]);
+        let (mut first, mut second) = (front.clerk(), front.clerk());
+        ask(&mut first, "127.0.0.1:53");
+        ask(&mut first, "[::1]:53");
+        ask(&mut second, "127.0.0.1:53");
+        let line = |server: &str, zone: &str, n| (server.to_owned(), zone.to_owned(), n, n);
+        let before =
+            [line("dns://127.0.0.1:53", "example.", 2), line("dns://[::1]:53", "example.", 1)];
+        assert_eq!(told(&front), before);
+
+        front.renew(vec![block("other")]);
+        assert_eq!(told(&front), before, "what was answered stays counted");
+        ask(&mut first, "127.0.0.1:53");
+        let after = [
+            line("dns://127.0.0.1:53", "dropped", 1),
+            line("dns://127.0.0.1:53", "example.", 2),
+            line("dns://[::1]:53", "example.", 1),
+        ];
+        assert_eq!(told(&front), after);
+        drop(second);
+        front.renew(vec![block("example")]);
+        assert_eq!(front.past.lock().unwrap().plans.len(), 1, "the first plan is let go");
+        assert_eq!(told(&front), after);
     }
 }

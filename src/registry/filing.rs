@@ -8,28 +8,56 @@ use super::model::{Joint, Mark};
 use super::pending::Dirty;
 use crate::cluster::packed::Stored;
 use crate::cluster::{
-    Endpoint, EndpointSlice, Endpoints, Kind, Meta, Object, ObjectKey, Pod, Service,
+    Change, Endpoint, EndpointSlice, Endpoints, Kind, Meta, Object, ObjectKey, Pod, Service,
 };
 use crate::zone::{NamespaceFilter, Pods};
 
 impl Registry {
-    /// Files an object that the filters let through, and forgets any other.
-    pub(super) fn put(&self, object: Object, mark: Mark) {
-        let selected = match &self.spec.labels {
-            Some(selector) if object.kind() != Kind::Namespace => {
-                selector.matches(&object.meta().labels)
+    /// What a change comes to here: an object that the filters do not let through is gone, and of
+    /// any other no more counts than answers hang on.
+    pub(super) fn filtered(&self, change: Change) -> Change {
+        let Change::Put(mut object) = change else { return change };
+        if !self.lets_through(&object) {
+            return Change::Remove(object.kind(), object.meta().key.clone());
+        }
+        self.slim(&mut object);
+        Change::Put(object)
+    }
+
+    fn lets_through(&self, object: &Object) -> bool {
+        if let Object::Namespace(namespace) = object {
+            return self.is_exposed(&namespace.meta);
+        }
+        let selector = self.spec.labels.as_ref();
+        selector.is_none_or(|selector| selector.matches(&object.meta().labels))
+            && self.counts(object)
+    }
+
+    /// Whether objects like this one count at all.
+    fn counts(&self, object: &Object) -> bool {
+        let Object::Pod(pod) = object else { return true };
+        pod.live && self.spec.pods == Pods::Verified
+    }
+
+    /// Forgets what no answer will hang on.
+    fn slim(&self, object: &mut Object) {
+        let forget = |endpoints: &mut Vec<Endpoint>| {
+            if !self.spec.endpoint_pod_names {
+                endpoints.iter_mut().for_each(|endpoint| endpoint.target_name = None);
             }
-            _ => true,
         };
-        if !selected {
-            return self.remove(object.kind(), &object.meta().key);
+        match object {
+            Object::EndpointSlice(slice) => forget(&mut slice.endpoints),
+            Object::Endpoints(endpoints) => {
+                endpoints.subsets.iter_mut().for_each(|subset| forget(&mut subset.endpoints));
+            }
+            Object::Pod(pod) => {
+                // Each address is counted once, however often the pod names it.
+                pod.ips.sort_unstable();
+                pod.ips.dedup();
+            }
+            Object::Namespace(_) | Object::Service(_) => {}
         }
-        if let Object::Namespace(namespace) = &object
-            && !self.is_exposed(&namespace.meta)
-        {
-            return self.remove(Kind::Namespace, &namespace.meta.key);
-        }
-        self.file(object, mark);
     }
 
     fn is_exposed(&self, namespace: &Meta) -> bool {
@@ -40,13 +68,21 @@ impl Registry {
         }
     }
 
-    /// Files an object, whatever the filters say.
+    /// Files an object that an earlier run has written down, whatever the filters say.
+    pub(super) fn file_again(&self, mut object: Object, mark: Mark) {
+        if self.counts(&object) {
+            self.slim(&mut object);
+            self.file(object, mark);
+        }
+    }
+
+    /// Files an object that has been filtered.
     pub(super) fn file(&self, object: Object, mark: Mark) {
         match object {
             Object::Namespace(namespace) => self.file_namespace(&namespace.meta.key.name, mark),
             Object::Service(service) => self.file_service(&service, mark),
-            Object::EndpointSlice(slice) => self.file_slice(slice, mark),
-            Object::Endpoints(endpoints) => self.file_endpoints(endpoints, mark),
+            Object::EndpointSlice(slice) => self.file_slice(&slice, mark),
+            Object::Endpoints(endpoints) => self.file_endpoints(&endpoints, mark),
             Object::Pod(pod) => self.file_pod(&pod, mark),
         }
     }
@@ -73,48 +109,32 @@ impl Registry {
         }
     }
 
-    fn file_slice(&self, mut slice: EndpointSlice, mark: Mark) {
-        self.ledger().slice(&slice);
-        self.slim(&mut slice.endpoints);
+    fn file_slice(&self, slice: &EndpointSlice, mark: Mark) {
+        self.ledger().slice(slice);
         let namespace = &slice.meta.key.namespace;
-        let changed = self.model.change(namespace, |found| found.put_slice(&slice, mark));
+        let changed = self.model.change(namespace, |found| found.put_slice(slice, mark));
         for name in changed {
             let key = ObjectKey { namespace: namespace.clone(), name };
             self.dirty(Kind::EndpointSlice, Dirty::Service(key));
         }
     }
 
-    fn file_endpoints(&self, mut endpoints: Endpoints, mark: Mark) {
-        for subset in &mut endpoints.subsets {
-            self.slim(&mut subset.endpoints);
-        }
+    fn file_endpoints(&self, endpoints: &Endpoints, mark: Mark) {
         let key = &endpoints.meta.key;
-        let kept = Some(Kept::new(key, Stored::Endpoints(&endpoints)));
+        let kept = Some(Kept::new(key, Stored::Endpoints(endpoints)));
         let changed = self.joint(key, |joint| {
-            let changed = joint.endpoints.as_ref().is_none_or(|(old, _)| *old != kept);
-            joint.endpoints = Some((kept, mark));
+            let before = joint.endpoints.replace((kept, mark));
             self.settle(key, joint);
-            changed
+            let after = joint.endpoints.as_ref();
+            before.as_ref().map(|(kept, _)| kept) != after.map(|(kept, _)| kept)
         });
         if changed {
             self.dirty(Kind::Endpoints, Dirty::Service(key.clone()));
         }
     }
 
-    /// Forgets what no answer will hang on.
-    fn slim(&self, endpoints: &mut [Endpoint]) {
-        if !self.spec.endpoint_pod_names {
-            for endpoint in endpoints {
-                endpoint.target_name = None;
-            }
-        }
-    }
-
     fn file_pod(&self, pod: &Pod, mark: Mark) {
         let key = &pod.meta.key;
-        if !pod.live || self.spec.pods != Pods::Verified {
-            return self.remove(Kind::Pod, key);
-        }
         let changed = self.model.change(&key.namespace, |namespace| namespace.put_pod(pod, mark));
         for ip in changed {
             self.dirty(Kind::Pod, Dirty::Pod(key.namespace.clone(), ip));

@@ -32,25 +32,26 @@ impl Kept {
 
     /// The object, if it is a Service.
     pub(super) fn service(&self, key: &ObjectKey) -> Option<Service> {
-        if let Object::Service(service) = self.read(key)? { Some(service) } else { None }
+        if let Object::Service(service) = self.object(key)? { Some(service) } else { None }
     }
 
     /// The object, if it is a slice.
     pub(super) fn slice(&self, key: &ObjectKey) -> Option<EndpointSlice> {
-        if let Object::EndpointSlice(slice) = self.read(key)? { Some(slice) } else { None }
+        if let Object::EndpointSlice(slice) = self.object(key)? { Some(slice) } else { None }
     }
 
     /// The object, if it is an Endpoints object.
     pub(super) fn endpoints(&self, key: &ObjectKey) -> Option<Endpoints> {
-        if let Object::Endpoints(endpoints) = self.read(key)? { Some(endpoints) } else { None }
+        if let Object::Endpoints(endpoints) = self.object(key)? { Some(endpoints) } else { None }
     }
 
     /// The object, if it is a pod.
     pub(super) fn pod(&self, key: &ObjectKey) -> Option<Pod> {
-        if let Object::Pod(pod) = self.read(key)? { Some(pod) } else { None }
+        if let Object::Pod(pod) = self.object(key)? { Some(pod) } else { None }
     }
 
-    fn read(&self, key: &ObjectKey) -> Option<Object> {
+    /// The object, whatever it is.
+    pub(super) fn object(&self, key: &ObjectKey) -> Option<Object> {
         let object = packed::read(&mut Cursor::new(&self.0), &mut Recent::near(key));
         object.inspect_err(|flaw| unreadable(key, flaw)).ok()
     }

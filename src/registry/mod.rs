@@ -12,6 +12,7 @@ mod objects;
 mod pending;
 mod publisher;
 mod restore;
+mod staged;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,11 +24,12 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use jiff::Timestamp;
 
 use crate::cluster::watch::Sink;
-use crate::cluster::{Change, Kind, KindSet, ObjectKey};
+use crate::cluster::{Change, Kind, KindSet, ObjectKey, Refused};
 use crate::zone::{Drop, Spec, View};
 use ledger::Ledger;
 use model::{Mark, Model};
 use pending::{Dirty, Pending};
+use staged::Staged;
 
 pub use ledger::Oddity;
 pub use publisher::{Clock, Publisher, SystemClock};
@@ -112,16 +114,18 @@ impl Registry {
     }
 
     fn apply_one(&self, change: Change) {
+        let Some(change) = self.stage(self.filtered(change)) else { return };
         match change {
             Change::ListBegins(kind) => {
                 let mut pending = self.pending();
                 let list = pending.lists.entry(kind).or_default();
                 list.mark = list.mark.wrapping_add(1);
                 list.under_way = true;
+                list.staged = Staged::default();
             }
             Change::Put(object) => {
                 let mark = self.mark(object.kind());
-                self.put(object, mark);
+                self.file(object, mark);
             }
             Change::Remove(kind, key) => self.remove(kind, &key),
             Change::ListEnds(kind) => {
@@ -160,6 +164,7 @@ impl Registry {
     }
 
     fn list_ends(&self, kind: Kind) {
+        self.unstage(kind);
         let mark = self.mark(kind);
         for key in self.model.unmarked(kind, mark) {
             self.remove(kind, &key);
@@ -222,6 +227,11 @@ impl Sink for Registry {
 
     fn missing(&self) -> Vec<ObjectKey> {
         self.take_missing()
+    }
+
+    fn refused(&self, kinds: Refused) {
+        self.pending().refused = kinds;
+        let _ = self.wake.try_send(());
     }
 
     fn out_of_touch(&self, since: Option<SystemTime>) {

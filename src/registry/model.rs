@@ -80,6 +80,12 @@ impl Model {
         result
     }
 
+    /// Whether an object of this kind and name is filed.
+    pub(super) fn has(&self, kind: Kind, key: &ObjectKey) -> bool {
+        let namespace = if kind == Kind::Namespace { &key.name } else { &key.namespace };
+        self.read(namespace, |found| found.has(kind, &key.name)).unwrap_or_default()
+    }
+
     /// The names of all namespaces, sorted.
     pub(super) fn names(&self) -> Vec<Box<str>> {
         let mut names: Vec<_> = self.namespaces.iter().map(|found| found.key().clone()).collect();
@@ -126,6 +132,17 @@ impl Namespace {
             && self.slices.is_empty()
             && self.pods.is_empty()
             && self.pod_addresses.is_empty()
+    }
+
+    fn has(&self, kind: Kind, name: &str) -> bool {
+        let joint = self.services.get(name);
+        match kind {
+            Kind::Namespace => self.exposed.is_some(),
+            Kind::Service => joint.is_some_and(|joint| joint.service.is_some()),
+            Kind::Endpoints => joint.is_some_and(|joint| joint.endpoints.is_some()),
+            Kind::EndpointSlice => self.slices.contains_key(name),
+            Kind::Pod => self.pods.contains_key(name),
+        }
     }
 
     /// The names of the objects of a kind, with their marks.
@@ -196,11 +213,8 @@ impl Namespace {
     /// Notes the addresses of a live pod, and gives back those for which that is a change.
     pub(super) fn put_pod(&mut self, pod: &Pod, mark: Mark) -> Vec<IpAddr> {
         let key = &pod.meta.key;
-        // Each address is counted once, however often the pod names it.
-        let mut ips = pod.ips.clone();
-        ips.sort_unstable();
-        ips.dedup();
-        let kept = Kept::new(key, Stored::Pod(key, &ips));
+        let ips = &pod.ips;
+        let kept = Kept::new(key, Stored::Pod(key, ips));
         let before = self.pods.insert(key.name.clone(), (kept, mark));
         let before = before.and_then(|(kept, _)| kept.pod(key)).map(|old| old.ips);
         let before = before.unwrap_or_default();

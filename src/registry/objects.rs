@@ -5,7 +5,6 @@ use std::sync::PoisonError;
 use super::Registry;
 use super::kept::Kept;
 use super::model::Namespace;
-use super::pending::List;
 use crate::cluster::packed::{self, Cursor, Flaw, Recent, put_count, put_lone_text};
 use crate::cluster::snapshot::Stored;
 use crate::cluster::{Kind, KindSet, Object, ObjectKey};
@@ -15,8 +14,8 @@ impl Registry {
     /// among them: those that have been listed.
     ///
     /// `None`, and nothing of use handed over, while that would be no state that was ever good:
-    /// before the first lists of all that is needed (but pods, which one may be forbidden to list),
-    /// and while a new list has changed something and is not complete.
+    /// before the first lists of all that is needed (but pods, which one may be forbidden to list).
+    /// Nothing of a new list is among them before it ends.
     ///
     /// Nothing is applied or published while the objects are copied, so that no batch is half
     /// there. `visit` may take its time: it is called after that.
@@ -40,16 +39,13 @@ impl Registry {
         copy
     }
 
-    /// The kinds that have been listed, unless the objects are no good state at the moment.
+    /// The kinds that have been listed, unless the objects are no good state yet.
     fn steady(&self) -> Option<KindSet> {
         let pending = self.pending();
         let listed = pending.listed;
-        let is_amid = |(kind, list): (&Kind, &List)| {
-            listed.has(*kind) && list.under_way && !list.held.is_empty()
-        };
         let mut needed = self.spec.needed_kinds();
         needed.remove(Kind::Pod);
-        if needed.and(listed) != needed || pending.lists.iter().any(is_amid) {
+        if needed.and(listed) != needed {
             return None;
         }
         // What the source does not have is not among them, so that a restored state knows it too.
@@ -66,7 +62,7 @@ impl Registry {
             let _shared = self.gate.read().unwrap_or_else(PoisonError::into_inner);
             fill(&mut |object| {
                 let mark = self.mark(object.kind());
-                self.file(object, mark);
+                self.file_again(object, mark);
             });
             self.is_listed(kinds);
         }
@@ -287,14 +283,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_handed_over_amid_a_new_list() {
+    fn nothing_of_a_new_list_is_handed_over_before_it_ends() {
         let registry = registry();
         list(&registry, &Kind::ALL, some());
-        // A list that has said nothing new yet, such as one that the API server does not answer.
         registry.apply([Change::ListBegins(Kind::Service), Change::Put(service("a", "zoo"))]);
-        assert_eq!(keys(&registry).unwrap().1, SOME);
         registry.apply([Change::Put(service("a", "new"))]);
-        assert_eq!(keys(&registry), None);
+        assert_eq!(keys(&registry).unwrap().1, SOME);
         registry.apply([Change::ListEnds(Kind::Service)]);
         let (_, found) = keys(&registry).unwrap();
         assert!(found.contains(&"service a/new".to_owned()));

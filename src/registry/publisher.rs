@@ -163,12 +163,14 @@ impl<C: Clock> Publisher<C> {
     /// How much was looked at, and the view that comes of it.
     fn next_view(&self) -> (usize, Option<View>) {
         let spec = self.built.spec();
-        let mut state = State { waiting: spec.needed_kinds(), doubt: None };
+        let mut state = State { waiting: spec.needed_kinds(), ..State::default() };
         let (dirty, slices_served) = {
             let mut pending = self.registry.pending();
             pending.listed.iter().for_each(|kind| state.waiting.remove(kind));
             state.doubt.clone_from(&pending.doubt);
-            (pending.take(), !pending.not_served.has(Kind::EndpointSlice))
+            state.refused = pending.refused;
+            let dirty = std::mem::take(&mut pending.dirty).into_iter().collect();
+            (dirty, !pending.not_served.has(Kind::EndpointSlice))
         };
         let known = Known { waiting: state.waiting, slices_served };
         let dirty = self.with_members(dirty);

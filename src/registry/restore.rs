@@ -37,7 +37,7 @@ impl Registry {
         earlier.put_back(kinds, fill);
         Publisher::new(Arc::clone(&earlier), Stopped(serial)).publish();
         kinds.iter().for_each(|kind| waiting.remove(kind));
-        let state = State { waiting, doubt: Some(doubt.into()) };
+        let state = State { waiting, doubt: Some(doubt.into()), ..State::default() };
         let view = View::clone(&earlier.view.load()).with_serial(serial).in_state(state);
         self.pending().restored = Some(view.serial());
         self.view.store(Arc::new(view));

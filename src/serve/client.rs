@@ -81,6 +81,15 @@ impl<'a> Asker<'a> {
         }
     }
 
+    /// The address of the socket that it came to: a wildcard where that is bound to one.
+    #[inline]
+    pub(crate) fn door(&self) -> Option<IpAddr> {
+        match self.0 {
+            Seat::Known(client) => client.local.map(|local| local.ip()),
+            Seat::Datagram { bound, .. } => Some(bound.ip()),
+        }
+    }
+
     /// All of it, to keep.
     pub fn client(&self) -> Client {
         Client { from: self.from(), local: self.local(), transport: self.transport() }

@@ -118,7 +118,7 @@ impl<D: Desk> Connection<D> {
     }
 
     async fn serve(&mut self) -> io::Result<()> {
-        let mut stop = pin!(self.common.reached(Stage::Draining));
+        let mut stop = pin!(self.common.reached(Stage::Given));
         let mut timer = pin!(sleep_until(self.deadline()));
         loop {
             // Queries that were held back while the client or the upstreams were slow.
@@ -235,7 +235,11 @@ impl<D: Desk> Connection<D> {
             counters.queries.add(1);
             let room = filled + PREFIX;
             let Some(room) = output.get_mut(room..room + MAX_STREAM_RESPONSE) else { break };
-            match clerk.answer(message, Asker::of(&self.client), room) {
+            let began = Instant::now();
+            clerk.read(std::iter::once(message));
+            let step = clerk.answer(0, message, Asker::of(&self.client), room);
+            clerk.settle(began.elapsed());
+            match step {
                 Step::Reply(length) => {
                     let length = u16::try_from(length).unwrap_or(u16::MAX);
                     if let Some(prefix) = output.get_mut(filled..filled + PREFIX) {

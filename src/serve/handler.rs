@@ -5,7 +5,9 @@
 //! hickory takes it apart and writes it anew, so this is not the way of the fast path.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use hickory_server::net::runtime::Time;
@@ -30,30 +32,47 @@ use super::{Asker, Clerk, Client, Desk, Step, Transport, room};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
-pub struct Handler<D> {
+pub struct Handler<D: Desk> {
     desk: Arc<D>,
+    /// The clerks that nobody works with at the moment: as many as have ever worked at once.
+    clerks: Arc<Mutex<Vec<D::Clerk>>>,
 }
 
-impl<D> Clone for Handler<D> {
+impl<D: Desk> Clone for Handler<D> {
     fn clone(&self) -> Self {
-        Self { desk: Arc::clone(&self.desk) }
+        Self { desk: Arc::clone(&self.desk), clerks: Arc::clone(&self.clerks) }
+    }
+}
+
+impl<D: Desk> fmt::Debug for Handler<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handler").finish_non_exhaustive()
     }
 }
 
 impl<D: Desk> Handler<D> {
     /// A handler in front of `desk`.
     pub fn new(desk: Arc<D>) -> Self {
-        Self { desk }
+        Self { desk, clerks: Arc::default() }
+    }
+
+    fn clerks(&self) -> MutexGuard<'_, Vec<D::Clerk>> {
+        self.clerks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The response in wire form; `None` is silence.
     async fn respond(&self, message: &[u8], client: Client) -> Option<Vec<u8>> {
         let step = {
             let mut out = vec![0; room(client.transport)];
-            let mut clerk = self.desk.clerk();
+            let free = self.clerks().pop();
+            let mut clerk = free.unwrap_or_else(|| self.desk.clerk());
+            let began = Instant::now();
             clerk.refresh();
-            match clerk.answer(message, Asker::of(&client), &mut out) {
+            clerk.read(std::iter::once(message));
+            let step = clerk.answer(0, message, Asker::of(&client), &mut out);
+            clerk.settle(began.elapsed());
+            self.clerks().push(clerk);
+            match step {
                 Step::Reply(len) => {
                     out.truncate(len);
                     Some(Some(out))

@@ -101,33 +101,102 @@ impl ServeError {
     }
 }
 
+/// Open sockets: for each address one TCP listener and some UDP sockets that share its port.
+///
+/// They are what a server answers from, and can be shared: with a server that takes the place of
+/// another one, or with another process. A socket's queue belongs to all who have it, so that
+/// nothing in it is lost while one of them goes on.
+#[derive(Debug)]
+pub struct Sockets(pub(super) Vec<Bound>);
+
 /// The sockets of one address.
+#[derive(Debug)]
 pub(super) struct Bound {
     /// As it came out: with the port that the kernel chose where none was named.
     pub(super) address: SocketAddr,
     /// One for each worker.
     pub(super) udp: Vec<UdpSocket>,
     pub(super) tcp: TcpListener,
+    /// Somebody else has answered from them: the kernel's count of drops does not begin at 0.
+    pub(super) used: bool,
 }
 
-/// Opens everything, or nothing. An address named twice is opened once.
-pub(super) fn open(listen: &[Listen], workers: usize) -> Result<Vec<Bound>, ServeError> {
-    let mut bound: Vec<Bound> = Vec::with_capacity(listen.len());
-    for (index, wanted) in listen.iter().enumerate() {
-        let same = |other: &Listen| other.address == wanted.address;
-        if wanted.address.port() != 0 && listen.iter().take(index).any(same) {
-            continue;
-        }
-        match open_address(wanted.address, workers) {
-            Ok(sockets) => bound.push(sockets),
-            Err(error) if wanted.implied && lacks_ipv6(&error) => {
-                let address = wanted.address;
-                warn!(%address, "IPv6 is off on this host: not listening there");
+impl Sockets {
+    /// Opens everything, or nothing. An address named twice is opened once.
+    pub fn open(listen: &[Listen], workers: usize) -> Result<Self, ServeError> {
+        let mut bound: Vec<Bound> = Vec::with_capacity(listen.len());
+        for (index, wanted) in listen.iter().enumerate() {
+            let same = |other: &Listen| other.address == wanted.address;
+            if wanted.address.port() != 0 && listen.iter().take(index).any(same) {
+                continue;
             }
-            Err(error) => return Err(error),
+            match open_address(wanted.address, workers) {
+                Ok(sockets) => bound.push(sockets),
+                Err(error) if wanted.implied && lacks_ipv6(&error) => {
+                    let address = wanted.address;
+                    warn!(%address, "IPv6 is off on this host: not listening there");
+                }
+                Err(error) => return Err(error),
+            }
         }
+        if bound.is_empty() { Err(ServeError::Nowhere) } else { Ok(Self(bound)) }
     }
-    if bound.is_empty() { Err(ServeError::Nowhere) } else { Ok(bound) }
+
+    /// Sockets that another process has opened: one TCP listener, and the UDP sockets that share
+    /// its port.
+    pub fn of_address(tcp: TcpListener, udp: Vec<UdpSocket>) -> io::Result<Self> {
+        let address = tcp.local_addr()?;
+        for socket in &udp {
+            if socket.local_addr()? != address {
+                return Err(io::Error::other(format!("a UDP socket is not bound to {address}")));
+            }
+            socket.set_nonblocking(true)?;
+        }
+        tcp.set_nonblocking(true)?;
+        Ok(Self(vec![Bound { address, udp, tcp, used: true }]))
+    }
+
+    /// The addresses, with the ports that the kernel chose.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.0.iter().map(|bound| bound.address)
+    }
+
+    /// The sockets of each address.
+    pub fn by_address(&self) -> impl Iterator<Item = (SocketAddr, &TcpListener, &[UdpSocket])> {
+        self.0.iter().map(|bound| (bound.address, &bound.tcp, &*bound.udp))
+    }
+
+    /// The same sockets once more.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let again = |bound: &Bound| {
+            let udp = bound.udp.iter().map(UdpSocket::try_clone).collect::<io::Result<_>>()?;
+            Ok(Bound { address: bound.address, udp, tcp: bound.tcp.try_clone()?, used: true })
+        };
+        self.0.iter().map(again).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Takes out those of one address.
+    #[must_use]
+    pub fn take(&mut self, address: SocketAddr) -> Option<Self> {
+        let at = self.0.iter().position(|bound| bound.address == address)?;
+        Some(Self(vec![self.0.swap_remove(at)]))
+    }
+
+    /// Adds those of other addresses.
+    pub fn add(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+
+    /// Opens more UDP sockets where there are fewer than workers.
+    pub(super) fn suffice(&mut self, workers: usize) -> Result<(), ServeError> {
+        for Bound { address, udp, .. } in &mut self.0 {
+            while udp.len() < workers {
+                let socket = open_udp(*address, false);
+                udp.push(socket.map_err(|source| ServeError::of(*address, "udp", source))?);
+            }
+        }
+        Ok(())
+    }
 }
 
 fn lacks_ipv6(error: &ServeError) -> bool {
@@ -160,7 +229,7 @@ fn open_pair(wanted: SocketAddr, workers: usize) -> Result<Bound, ServeError> {
     for _ in 1..workers {
         udp.push(open_udp(address, false).map_err(udp_fault)?);
     }
-    Ok(Bound { address, udp, tcp })
+    Ok(Bound { address, udp, tcp, used: false })
 }
 
 fn open_udp(address: SocketAddr, first: bool) -> io::Result<UdpSocket> {

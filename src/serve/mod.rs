@@ -17,6 +17,7 @@ mod upstream;
 mod worker;
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::answer;
 
@@ -24,12 +25,13 @@ pub use crate::answer::Transport;
 
 pub use client::{Asker, Client};
 pub use handler::Handler;
-pub use listen::ServeError;
+pub use listen::{ServeError, Sockets};
 pub use server::{
     CONNECTIONS, CONNECTIONS_PER_CLIENT, DEFERRED, DEFERRED_PER_CONNECTION, FRAME_TIME, GRACE,
     IDLE_TIME, Options, STREAM_THREADS, Server, WRITE_TIME,
 };
-pub use sys::give_back_memory;
+pub use sys::{BATCH, give_back_memory};
+pub(crate) use tally::Count;
 pub use tally::{Connections, SendFault, Tally, Traffic};
 pub use upstream::{ASK_TIME, EXCHANGE_TIME, MAX_UPSTREAM_SOCKETS, UpstreamError, Upstreams};
 
@@ -85,9 +87,16 @@ pub trait Clerk: Send {
     /// Looks whether there is something newer to answer from; called once before each batch.
     fn refresh(&mut self);
 
-    /// Answers `query` of `asker` into `out`, which holds [`MAX_UDP_RESPONSE`] octets for
-    /// [`Transport::Udp`] and [`MAX_STREAM_RESPONSE`] for [`Transport::Stream`]. What `out` held
-    /// before is undefined, and `query` may be cut or be no DNS message at all; on a stream it has
-    /// at least the 12 octets of a header.
-    fn answer(&mut self, query: &[u8], asker: Asker<'_>, out: &mut [u8]) -> Step;
+    /// Reads the queries of a batch, [`BATCH`] of them at most, each of which [`Clerk::answer`] is
+    /// then asked for: so the look-ups of a whole batch can overlap. A query may be cut or be no
+    /// DNS message at all.
+    fn read<'q>(&mut self, queries: impl ExactSizeIterator<Item = &'q [u8]>);
+
+    /// Answers `query` of `asker`, the one numbered `slot` of those that were read last, into
+    /// `out`, which holds [`MAX_UDP_RESPONSE`] octets for [`Transport::Udp`] and
+    /// [`MAX_STREAM_RESPONSE`] for [`Transport::Stream`]. What `out` held before is undefined.
+    fn answer(&mut self, slot: usize, query: &[u8], asker: Asker<'_>, out: &mut [u8]) -> Step;
+
+    /// Says how long the batch took from when it was there until all that could be was answered.
+    fn settle(&mut self, took: Duration);
 }

@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::mem;
-use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,10 +18,10 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{info, warn};
 
-use super::listen::{self, Bound};
+use super::listen::{Bound, Sockets};
 use super::stream::{self, Door};
 use super::tally::{Counters, Traffic};
-use super::worker::Worker;
+use super::worker::{Seat, Worker};
 use super::{Desk, ServeError, sys};
 use crate::config::Listen;
 
@@ -102,9 +102,14 @@ impl Default for Options {
     }
 }
 
+/// The sockets, until all workers have drained theirs: a closed socket's share of the clients would
+/// go to the others, what it holds would be lost.
+type Kept = Arc<Mutex<Option<Sockets>>>;
+
 /// A running server. Dropped, it stops at once and waits for its threads.
 pub struct Server {
     addresses: Vec<SocketAddr>,
+    sockets: Kept,
     stage: watch::Sender<Stage>,
     /// Written to at a stop and never read from, so that every worker wakes up.
     wake: PipeWriter,
@@ -120,39 +125,47 @@ impl Server {
         listen: &[Listen],
         options: Options,
     ) -> Result<Self, ServeError> {
+        raise_descriptor_limit();
+        let sockets = Sockets::open(listen, options.workers.max(1))?;
+        Self::start_on(desk, sockets, options)
+    }
+
+    /// Starts to answer from `desk` on sockets that are open. Where there are more UDP sockets of an
+    /// address than workers, some workers have several; where there are fewer, more are opened.
+    pub fn start_on<D: Desk>(
+        desk: Arc<D>,
+        mut sockets: Sockets,
+        options: Options,
+    ) -> Result<Self, ServeError> {
         let workers = options.workers.max(1);
-        if let Err(fault) = sys::raise_descriptor_limit() {
-            warn!(%fault, "cannot raise the limit of open files; fewer connections are possible");
-        }
-        let bound = listen::open(listen, workers)?;
-        let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
+        raise_descriptor_limit();
+        sockets.suffice(workers)?;
+        let addresses: Vec<SocketAddr> = sockets.addresses().collect();
         let start = |what| move |source| ServeError::Start { what, source };
         let runtime = OwnRuntime::new(options.stream_threads).map_err(start("the runtime"))?;
         let (reader, wake) = io::pipe().map_err(start("a pipe"))?;
         let (stage, _) = watch::channel(Stage::Serving);
         let watch = Watch { stage: stage.subscribe(), wake: Arc::new(reader) };
         let common = Arc::new(Common::new(desk, options, runtime.handle.clone(), &stage));
-        let (sockets, listeners) = share_out(bound, workers);
+        let kept = sockets.try_clone().map_err(start("a worker"))?;
+        let kept = Arc::new(Mutex::new(Some(kept)));
+        let (seats, listeners) = share_out(sockets, workers);
         let (alive, ended) = mpsc::channel(1);
 
         let mut counters = Vec::with_capacity(workers);
-        let mut seats = Vec::with_capacity(workers);
-        for sockets in &sockets {
+        let worker = |sockets| {
             let own = Arc::new(Counters::default());
             counters.push(Arc::clone(&own));
-            seats.push(Worker::new(
-                Arc::clone(&common),
-                own,
-                sockets.clone(),
-                addresses.clone(),
-                watch.clone(),
-            ));
-        }
+            Worker::new(Arc::clone(&common), own, sockets, watch.clone())
+        };
+        let seats: Vec<Worker<D>> = seats.into_iter().map(worker).collect();
         let traffic = {
             let common = Arc::clone(&common);
             Box::new(move || common.traffic(&counters))
         };
-        let mut server = Self { addresses, stage, wake, traffic, supervisor: Mutex::new(None) };
+        let supervisor = Mutex::new(None);
+        let sockets = Arc::clone(&kept);
+        let mut server = Self { addresses, sockets, stage, wake, traffic, supervisor };
         // From here on an early return drops `server`, which wakes the threads that have started.
         let mut threads = Vec::with_capacity(workers);
         for (index, worker) in seats.into_iter().enumerate() {
@@ -164,7 +177,7 @@ impl Server {
             let thread = thread::Builder::new().name(format!("udp-{index}")).spawn(run);
             threads.push(thread.map_err(start("a UDP thread"))?);
         }
-        let supervisor = Supervisor { common, threads, _sockets: sockets, alive, ended };
+        let supervisor = Supervisor { common, threads, kept, alive, ended };
         let thread = thread::Builder::new()
             .name("serve".to_owned())
             .spawn(move || supervisor.run(runtime, listeners))
@@ -181,6 +194,13 @@ impl Server {
         &self.addresses
     }
 
+    /// The sockets, for another server to answer from; [`Server::give_away`] is how this one ends
+    /// then. An error is one of the kernel's, or says that the server has stopped.
+    pub fn sockets(&self) -> io::Result<Sockets> {
+        let kept = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().ok_or_else(|| io::Error::other("the server has stopped"))?.try_clone()
+    }
+
     /// What it has done so far.
     pub fn traffic(&self) -> Traffic {
         (self.traffic)()
@@ -190,6 +210,12 @@ impl Server {
     /// answered, deferred queries get [`Options::grace`]. The second time: at once.
     pub fn stop(&self) {
         self.advance(Stage::next);
+    }
+
+    /// Stops, without waiting for it, and leaves what is queued on the sockets to whoever has them
+    /// too and answers already. What was taken from them is answered, connections as at a stop.
+    pub fn give_away(&self) {
+        self.advance(|stage| stage.max(Stage::Given));
     }
 
     fn advance(&self, to: impl FnOnce(Stage) -> Stage) {
@@ -226,6 +252,9 @@ impl Drop for Server {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Stage {
     Serving,
+    /// What is queued is for somebody else.
+    Given,
+    /// What is queued is still answered.
     Draining,
     Halted,
 }
@@ -234,7 +263,7 @@ impl Stage {
     fn next(self) -> Self {
         match self {
             Self::Serving => Self::Draining,
-            Self::Draining | Self::Halted => Self::Halted,
+            Self::Given | Self::Draining | Self::Halted => Self::Halted,
         }
     }
 }
@@ -295,6 +324,11 @@ impl<D: Desk> Common<D> {
         }
     }
 
+    /// How far a stop has come.
+    pub(super) fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
     /// Counters for one more thread that answers streams.
     pub(super) fn stream_counters(&self) -> Arc<Counters> {
         let counters = Arc::new(Counters::default());
@@ -320,9 +354,7 @@ impl<D: Desk> Common<D> {
 struct Supervisor<D: Desk> {
     common: Arc<Common<D>>,
     threads: Vec<JoinHandle<()>>,
-    /// Kept until all workers have drained theirs: a closed socket's share of the clients would go
-    /// to the others, what it holds would be lost.
-    _sockets: Vec<Vec<Arc<UdpSocket>>>,
+    kept: Kept,
     /// Held by whatever a stop has to wait for.
     alive: mpsc::Sender<Infallible>,
     ended: mpsc::Receiver<Infallible>,
@@ -330,13 +362,13 @@ struct Supervisor<D: Desk> {
 
 impl<D: Desk> Supervisor<D> {
     fn run(self, runtime: OwnRuntime, listeners: Vec<StdListener>) {
-        let Self { common, threads, _sockets, alive, mut ended } = self;
+        let Self { common, threads, kept, alive, mut ended } = self;
         runtime.handle.block_on(async {
             for listener in listeners {
                 tokio::spawn(stream::accept(listener, Arc::clone(&common), alive.clone()));
             }
             drop(alive);
-            common.reached(Stage::Draining).await;
+            common.reached(Stage::Given).await;
             let settle = async {
                 // No sender is left once workers, listeners and connections have ended; after them
                 // nobody defers any more.
@@ -361,6 +393,7 @@ impl<D: Desk> Supervisor<D> {
             }
         }
         runtime.end();
+        *kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -398,15 +431,22 @@ impl Drop for OwnRuntime {
     }
 }
 
-/// Gives each worker its socket of each address.
-fn share_out(bound: Vec<Bound>, workers: usize) -> (Vec<Vec<Arc<UdpSocket>>>, Vec<StdListener>) {
-    let mut sockets: Vec<Vec<Arc<UdpSocket>>> = (0..workers).map(|_| Vec::new()).collect();
-    let mut listeners = Vec::with_capacity(bound.len());
-    for bound in bound {
-        for (own, socket) in sockets.iter_mut().zip(bound.udp) {
-            own.push(Arc::new(socket));
-        }
-        listeners.push(bound.tcp);
+fn raise_descriptor_limit() {
+    if let Err(fault) = sys::raise_descriptor_limit() {
+        warn!(%fault, "cannot raise the limit of open files; fewer connections are possible");
     }
-    (sockets, listeners)
+}
+
+/// Gives each worker its sockets of each address.
+fn share_out(sockets: Sockets, workers: usize) -> (Vec<Vec<Seat>>, Vec<StdListener>) {
+    let mut seats: Vec<Vec<Seat>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut listeners = Vec::with_capacity(sockets.0.len());
+    for Bound { address, udp, tcp, used } in sockets.0 {
+        for (at, socket) in udp.into_iter().enumerate() {
+            let seat = Seat { socket: Arc::new(socket), bound: address, used };
+            seats.get_mut(at % workers).into_iter().for_each(|own| own.push(seat.clone()));
+        }
+        listeners.push(tcp);
+    }
+    (seats, listeners)
 }

@@ -37,7 +37,7 @@ pub(super) async fn accept<D: Desk>(
         Ok(listener) => listener,
         Err(fault) => return error!(%fault, "cannot accept TCP connections"),
     };
-    let mut stop = pin!(common.reached(Stage::Draining));
+    let mut stop = pin!(common.reached(Stage::Given));
     let mut pause = SHORTEST_PAUSE;
     loop {
         let accepted = tokio::select! {
@@ -64,6 +64,9 @@ pub(super) async fn accept<D: Desk>(
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+    if common.stage() == Stage::Given {
+        return;
     }
     // The kernel itself is asked, since the runtime may not have heard of the last ones yet.
     let Ok(listener) = listener.into_std() else { return };

@@ -22,7 +22,7 @@ use super::{MAX_UDP_QUERY, MAX_UDP_RESPONSE, SendFault};
 
 /// Datagrams a system call: more no longer makes a call cheaper in proportion, and the buffers of
 /// a thread stay within a level-2 cache.
-pub(super) const BATCH: usize = 32;
+pub const BATCH: usize = 32;
 
 /// The same for the system calls.
 const VECTOR: c_uint = 32;

@@ -143,24 +143,25 @@ pub struct Connections {
     pub accept_faults: u64,
 }
 
-/// A counter.
+/// A counter that one thread writes and any reads, or that all write.
 #[derive(Default)]
-pub(super) struct Count(AtomicU64);
+pub(crate) struct Count(AtomicU64);
 
 impl Count {
     /// Adds, from the one thread that owns the counter.
-    pub(super) fn add(&self, more: u64) {
+    #[inline]
+    pub(crate) fn add(&self, more: u64) {
         if more != 0 {
             self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
         }
     }
 
     /// Adds, from any thread.
-    pub(super) fn add_shared(&self, more: u64) {
+    pub(crate) fn add_shared(&self, more: u64) {
         self.0.fetch_add(more, Relaxed);
     }
 
-    pub(super) fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }

@@ -15,12 +15,16 @@ use std::time::{Duration, Instant};
 use tracing::error;
 
 use super::server::{Common, Stage, Watch};
-use super::sys::{self, BATCH, Batch, Origin, Poller};
+use super::sys::{self, Batch, Origin, Poller};
 use super::tally::Counters;
 use super::{Asker, Clerk, Client, Desk, Step, Transport};
 
-/// Full batches that one socket is given before the others get their turn.
+/// Batches that one socket is given before the others get their turn.
 const ROUNDS: usize = 8;
+
+/// A batch of so many says that more are on their way: then the socket is tried again at once, and
+/// a call to `poll` is spared. After a smaller one that would more often be a call for nothing.
+const BUSY: usize = 4;
 
 /// At stop, the sockets are drained until none has had a datagram for so long: what is on its way
 /// through the host's own queues arrives in less.
@@ -34,17 +38,26 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 /// processor.
 const FAULT_PAUSE: Duration = Duration::from_millis(1);
 
+/// A socket of a worker.
+#[derive(Clone)]
+pub(super) struct Seat {
+    pub(super) socket: Arc<UdpSocket>,
+    /// What it is bound to.
+    pub(super) bound: SocketAddr,
+    /// Somebody else has answered from it.
+    pub(super) used: bool,
+}
+
 /// One worker: a socket for each listening address, and all that it needs to answer from them.
 pub(super) struct Worker<D: Desk> {
     common: Arc<Common<D>>,
     clerk: D::Clerk,
     counters: Arc<Counters>,
     batch: Batch,
-    sockets: Vec<Arc<UdpSocket>>,
-    /// What each socket is bound to.
-    bound: Vec<SocketAddr>,
-    /// Drops of each socket as last told by the kernel, which counts from when it was opened.
-    drops: Vec<u32>,
+    seats: Vec<Seat>,
+    /// Drops of each socket as last told by the kernel, which counts from when it was opened;
+    /// nothing where that was counted by somebody else.
+    drops: Vec<Option<u32>>,
     /// The sockets in their order, then what wakes the worker to stop.
     poller: Poller,
     watch: Watch,
@@ -54,20 +67,18 @@ impl<D: Desk> Worker<D> {
     pub(super) fn new(
         common: Arc<Common<D>>,
         counters: Arc<Counters>,
-        sockets: Vec<Arc<UdpSocket>>,
-        bound: Vec<SocketAddr>,
+        seats: Vec<Seat>,
         watch: Watch,
     ) -> Self {
-        let descriptors = sockets.iter().map(AsFd::as_fd).chain([watch.descriptor()]);
+        let descriptors = seats.iter().map(|seat| seat.socket.as_fd()).chain([watch.descriptor()]);
         Self {
             poller: Poller::new(descriptors),
             clerk: common.desk.clerk(),
-            drops: vec![0; sockets.len()],
+            drops: seats.iter().map(|seat| (!seat.used).then_some(0)).collect(),
             batch: Batch::new(),
             common,
             counters,
-            sockets,
-            bound,
+            seats,
             watch,
         }
     }
@@ -83,12 +94,15 @@ impl<D: Desk> Worker<D> {
     }
 
     fn serve(&mut self) {
-        let stop = self.sockets.len();
+        let stop = self.seats.len();
         loop {
             self.wait(None);
             self.sweep();
             if self.poller.readable(stop) {
-                return self.drain();
+                if self.watch.stage() != Stage::Given {
+                    self.drain();
+                }
+                return;
             }
         }
     }
@@ -96,7 +110,7 @@ impl<D: Desk> Worker<D> {
     /// Answers all that has come in before the sockets are closed.
     fn drain(&mut self) {
         let limit = Instant::now() + DRAIN_LIMIT;
-        self.poller = Poller::new(self.sockets.iter().map(AsFd::as_fd));
+        self.poller = Poller::new(self.seats.iter().map(|seat| seat.socket.as_fd()));
         while self.watch.stage() != Stage::Halted {
             self.wait(Some(DRAIN_QUIET));
             if !self.sweep() || Instant::now() >= limit {
@@ -115,11 +129,11 @@ impl<D: Desk> Worker<D> {
     /// Gives each readable socket a few batches; whether there was any.
     fn sweep(&mut self) -> bool {
         let mut any = false;
-        for index in 0..self.sockets.len() {
+        for index in 0..self.seats.len() {
             if self.poller.readable(index) {
                 any = true;
                 let mut rounds = 0..ROUNDS;
-                while rounds.next().is_some() && self.turn(index) == BATCH {}
+                while rounds.next().is_some() && self.turn(index) >= BUSY {}
             }
         }
         any
@@ -127,8 +141,8 @@ impl<D: Desk> Worker<D> {
 
     /// One batch: receive, answer, send. Returns how many datagrams there were.
     fn turn(&mut self, index: usize) -> usize {
-        let Self { common, clerk, counters, batch, sockets, bound, drops, .. } = self;
-        let (Some(socket), Some(bound)) = (sockets.get(index), bound.get(index)) else { return 0 };
+        let Self { common, clerk, counters, batch, seats, drops, .. } = self;
+        let Some(Seat { socket, bound, .. }) = seats.get(index) else { return 0 };
         let count = match batch.receive(socket.as_fd()) {
             Ok(0) => return 0,
             Ok(count) => count,
@@ -138,17 +152,20 @@ impl<D: Desk> Worker<D> {
                 return 0;
             }
         };
+        let began = Instant::now();
         clerk.refresh();
+        clerk.read((0..count).map(|slot| batch.query(slot)));
         let (mut silences, mut deferred, mut overloads) = (0, 0, 0);
         for slot in 0..count {
             let (query, envelope, room) = batch.exchange(slot);
-            match clerk.answer(query, Asker::datagram(envelope, bound), room) {
+            match clerk.answer(slot, query, Asker::datagram(envelope, bound), room) {
                 Step::Reply(length) => batch.reply(slot, length),
                 Step::Silence => silences += 1,
                 Step::Deferred if defer(common, batch, slot, socket, bound) => deferred += 1,
                 Step::Deferred => overloads += 1,
             }
         }
+        clerk.settle(began.elapsed());
         let replies = batch.flush(socket.as_fd(), |fault| counters.fault(fault).add(1));
         counters.queries.add(count as u64);
         counters.replies.add(replies as u64);
@@ -156,8 +173,8 @@ impl<D: Desk> Worker<D> {
         counters.deferred.add(deferred);
         counters.overloads.add(overloads);
         if let (Some(now), Some(before)) = (batch.drops(), drops.get_mut(index)) {
-            counters.kernel_drops.add(now.wrapping_sub(*before).into());
-            *before = now;
+            counters.kernel_drops.add(before.map_or(0, |before| now.wrapping_sub(before)).into());
+            *before = Some(now);
         }
         count
     }

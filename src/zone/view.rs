@@ -10,7 +10,7 @@ use super::record::Record;
 use super::reverse::{address_key, address_of, ancestors, merge_claims, pod_key};
 use super::spec::{Spec, Zone};
 use super::table::{Table, Updates};
-use crate::cluster::{Kind, KindSet};
+use crate::cluster::{Kind, KindSet, Refused};
 use crate::name::Name;
 
 /// The largest TTL of an SOA record, in seconds: how long a denial may be believed.
@@ -28,6 +28,7 @@ pub struct View {
     serial: u32,
     soa: [u8; SOA_LEN],
     waiting: KindSet,
+    refused: Refused,
     doubt: Option<Arc<str>>,
 }
 
@@ -36,6 +37,8 @@ pub struct View {
 pub struct State {
     /// The kinds whose first full list is not complete.
     pub waiting: KindSet,
+    /// The kinds that may not be listed as things stand.
+    pub refused: Refused,
     /// Why the records may be out of date, in words for the asker: they are the last known good
     /// state of an earlier run, or the API server has been out of touch for a while.
     pub doubt: Option<Arc<str>>,
@@ -87,7 +90,17 @@ impl View {
         let forward = spec.zones.iter().find(|zone| !zone.is_reverse());
         let primary = forward.or(spec.zones.first()).map_or_else(Name::root, |z| z.name.clone());
         let soa = soa(spec.ttl, 0);
-        Self { spec, zones, primary, table: Table::new(seed), serial: 0, soa, waiting, doubt: None }
+        Self {
+            spec,
+            zones,
+            primary,
+            table: Table::new(seed),
+            serial: 0,
+            soa,
+            waiting,
+            refused: Refused::default(),
+            doubt: None,
+        }
     }
 
     /// What the configuration says.
@@ -134,6 +147,11 @@ impl View {
         self.waiting
     }
 
+    /// The kinds that may not be listed as things stand.
+    pub fn refused(&self) -> Refused {
+        self.refused
+    }
+
     /// Why the records may be out of date, if they may (RFC 8914, sections 4.4 and 4.20).
     #[inline]
     pub fn doubt(&self) -> Option<&str> {
@@ -143,7 +161,8 @@ impl View {
     /// The same records in another state, which no query's records tell apart.
     #[must_use]
     pub fn in_state(&self, state: State) -> Self {
-        Self { waiting: state.waiting, doubt: state.doubt, ..self.clone() }
+        let State { waiting, refused, doubt } = state;
+        Self { waiting, refused, doubt, ..self.clone() }
     }
 
     /// The same view with a serial of at least this.
@@ -181,7 +200,8 @@ impl View {
     }
 
     /// The view in which the changes have been made, or none if no query could tell the difference.
-    /// The serial moves with the records and the names that wait, not with doubt about them.
+    /// The serial moves with the records and the names that wait, not with doubt about them or with
+    /// why they wait.
     /// The changes come in parts, so that never all of a large change is held beside the views;
     /// nobody sees a part of them. `now` is Unix time in seconds, for the serial.
     pub fn with(
@@ -198,7 +218,8 @@ impl View {
             }
         }
         if table.is_none() && state.waiting == self.waiting {
-            return (state.doubt != self.doubt).then(|| self.in_state(state));
+            let same = state.doubt == self.doubt && state.refused == self.refused;
+            return (!same).then(|| self.in_state(state));
         }
         let serial = self.serial.saturating_add(1).max(now);
         Some(Self {
@@ -209,6 +230,7 @@ impl View {
             serial,
             soa: soa(self.spec.ttl, serial),
             waiting: state.waiting,
+            refused: state.refused,
             doubt: state.doubt,
         })
     }

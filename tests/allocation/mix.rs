@@ -2,19 +2,20 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use fingerpost::answer::{self, Desk as Pure, Outcome, Query, Settings, Transport};
 use fingerpost::cluster::{
-    Change, ClusterIps, Endpoint, EndpointPort, EndpointSlice, Kind, ManagedBy, Meta, Namespace,
-    Object, Protocol, Service, ServicePort, SliceAddresses,
+    Change, ClusterIps, Endpoint, EndpointPort, EndpointSlice, Kind, KindSet, ManagedBy, Meta,
+    Namespace, Object, Protocol, Refusal, Refused, Service, ServicePort, SliceAddresses,
 };
-use fingerpost::config::{Forward, ServerBlock};
+use fingerpost::config::{Errors, Forward, ServerBlock, Upstream};
 use fingerpost::front::{Block, Front};
 use fingerpost::name::Name;
 use fingerpost::registry::{Publisher, Registry, SystemClock};
 use fingerpost::serve::{Asker, Clerk, Client, Desk, MAX_STREAM_RESPONSE, MAX_UDP_RESPONSE, Step};
-use fingerpost::zone::{Fallthrough, Pods, Spec, View};
+use fingerpost::zone::{Fallthrough, Pods, Spec, State, View};
 
 use crate::counting::count;
 
@@ -218,21 +219,51 @@ fn the_pure_answer_allocates_nothing() {
 }
 
 #[test]
+fn extended_errors_allocate_nothing() {
+    let view = view().load_full();
+    let mut refused = Refused::default();
+    refused.insert(Kind::Endpoints, Refusal::Forbidden);
+    refused.insert(Kind::Pod, Refusal::NotFound);
+    let doubt = Some("API server out of touch since 2026-11-22T07:31:05Z".into());
+    let states: [(&[u8], State); 2] = [
+        (b"; endpoints: forbidden", State { waiting: KindSet::ALL, refused, doubt: None }),
+        (b"out of touch", State { doubt, ..State::default() }),
+    ];
+    for (text, state) in states {
+        let view = view.in_state(state);
+        let mut out = vec![0; MAX_STREAM_RESPONSE];
+        let mut room = Query::default();
+        let settings = Settings::default();
+        let mut told = 0;
+        let allocations = counted(|message, transport| {
+            let desk = Pure { view: Some(&view), settings: &settings, transport, rotation: 0 };
+            if let Outcome::Reply { len, .. } = answer::answer(&desk, message, &mut room, &mut out)
+            {
+                // Such records stand last.
+                let end = &out[len.saturating_sub(200)..len];
+                told += u32::from(end.windows(text.len()).any(|part| part == text));
+            }
+        });
+        assert_eq!(allocations, 0);
+        assert!(told > 1_000, "{told}");
+    }
+}
+
+#[test]
 fn a_clerk_allocates_nothing() {
     let view = view();
     let name = |text: &str| Name::parse(text).expect("a name");
     let block = |zones: &[&str], from: Option<&str>| ServerBlock {
-        block: 0,
         zones: zones.iter().map(|zone| name(zone)).collect(),
-        listen: Vec::new(),
-        kubernetes: None,
         forward: from.map(|from| Forward {
-            from: name(from),
-            to: vec!["192.0.2.1:53".parse().expect("an address")],
             except: vec![name("not.corp.example")],
+            ..Forward::new(
+                name(from),
+                vec![Upstream::plain("192.0.2.1:53".parse().expect("an address"))],
+            )
         }),
-        errors: true,
-        bufsize: 1232,
+        errors: Some(Errors::default()),
+        ..ServerBlock::default()
     };
     for (what, blocks) in [
         ("nothing is forwarded", vec![(block(&["."], None), true)]),
@@ -260,12 +291,18 @@ fn a_clerk_allocates_nothing() {
             };
             let from = "192.0.2.9:5353".parse().expect("an address");
             let client = Client { from, local: None, transport };
-            let kind = match clerk.answer(message, Asker::of(&client), &mut out[..most]) {
-                Step::Reply(_) => 0,
-                Step::Silence => 1,
-                Step::Deferred => 2,
-            };
-            steps[kind] += 1;
+            // Two of them, so that the look-ups of a batch overlap.
+            clerk.read([message, message].into_iter());
+            for slot in 0..2 {
+                let asker = Asker::of(&client);
+                let kind = match clerk.answer(slot, message, asker, &mut out[..most]) {
+                    Step::Reply(_) => 0,
+                    Step::Silence => 1,
+                    Step::Deferred => 2,
+                };
+                steps[kind] += 1;
+            }
+            clerk.settle(Duration::from_micros(5));
         });
         assert_eq!(allocations, 0, "{what}");
         assert!(steps[0] > 1_000 && steps[1] > 100, "{what}: {steps:?}");

@@ -5,13 +5,19 @@
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod corefiles;
+#[cfg(test)]
 mod deploy;
+#[cfg(test)]
+mod descriptors;
 #[cfg(test)]
 mod dump;
 #[cfg(test)]
 mod follow;
 #[cfg(test)]
 mod line;
+#[cfg(test)]
+mod planted;
 #[cfg(test)]
 mod run;
 #[cfg(test)]

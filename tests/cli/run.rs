@@ -44,6 +44,8 @@ impl Room {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fingerpost"));
         command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        // As in an image that holds no authorities.
+        command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
         command
     }
 
@@ -103,7 +105,8 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    fn new(mut child: Child) -> Self {
+    /// Waits until it listens.
+    pub(crate) fn new(mut child: Child) -> Self {
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let read = BufReader::new(child.stderr.take().expect("a pipe"));
         let told = Arc::clone(&lines);
@@ -138,9 +141,12 @@ impl Served {
         self.lines.lock().expect("no panic").iter().filter(|line| line.contains(part)).count()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.0.as_ref().expect("running").id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.0.as_ref().expect("running").id();
-        let command = format!("kill -{name} {pid}");
+        let command = format!("kill -{name} {}", self.pid());
         let status = Command::new("sh").args(["-c", &command]).status().expect("sh");
         assert!(status.success(), "{command}");
     }

@@ -1,15 +1,17 @@
 //! A fake API server: objects with versions and a history, lists with pages, watches with bookmarks,
 //! streaming lists, and on request every fault that a real one, or the way to it, has been seen to
-//! have. Plain HTTP on a loopback port, on a thread of its own that ends with the handle.
+//! have. HTTP or HTTPS on a loopback port, on a thread of its own that ends with the handle.
 
 mod serve;
 mod store;
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustls::ServerConfig;
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
@@ -38,6 +40,8 @@ pub(crate) struct Knobs {
     pub(crate) stale: Option<u64>,
     /// Waits this long behind each item of a list.
     pub(crate) slow: Duration,
+    /// The only bearer token that is taken; none is looked at otherwise.
+    pub(crate) token: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -80,6 +84,7 @@ impl Default for Knobs {
             duplicates: false,
             stale: None,
             slow: Duration::ZERO,
+            token: None,
         }
     }
 }
@@ -108,6 +113,10 @@ pub(crate) struct Inner {
     orders: broadcast::Sender<Order>,
     /// Whether connections are taken.
     up: watch::Sender<bool>,
+    /// New connections speak TLS.
+    tls: Mutex<Option<Arc<ServerConfig>>>,
+    /// How many TLS handshakes have failed.
+    distrusted: AtomicUsize,
 }
 
 impl Inner {
@@ -153,6 +162,8 @@ impl FakeApi {
             requests: Mutex::default(),
             orders: broadcast::Sender::new(64),
             up: watch::Sender::new(true),
+            tls: Mutex::default(),
+            distrusted: AtomicUsize::new(0),
         });
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let shared = Arc::clone(&inner);
@@ -162,6 +173,16 @@ impl FakeApi {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address())
+    }
+
+    /// From now on, new connections speak TLS.
+    pub(crate) fn speak_tls(&self, config: ServerConfig) {
+        *self.inner.tls.lock().unwrap() = Some(Arc::new(config));
+    }
+
+    /// How many TLS handshakes have failed.
+    pub(crate) fn distrusted(&self) -> usize {
+        self.inner.distrusted.load(Ordering::Relaxed)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -6,6 +6,7 @@ use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_rustls::TlsAcceptor;
 
 use super::store::{Entry, Selector, list_kind};
 use super::{Fault, Inner, Order, Streaming};
@@ -43,12 +45,23 @@ async fn accept(listener: &tokio::net::TcpListener, inner: &Arc<Inner>) {
             let answer = service_fn(|request| {
                 std::future::ready(Ok::<_, Infallible>(answer(Arc::clone(&inner), &request)))
             });
-            let served = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), answer);
+            let http = hyper::server::conn::http1::Builder::new();
+            let tls = inner.tls.lock().unwrap().clone();
+            let served = async {
+                match tls {
+                    None => _ = http.serve_connection(TokioIo::new(stream), answer).await,
+                    Some(tls) => match TlsAcceptor::from(tls).accept(stream).await {
+                        Ok(stream) => {
+                            let _ = http.serve_connection(TokioIo::new(stream), answer).await;
+                        }
+                        Err(_) => _ = inner.distrusted.fetch_add(1, Ordering::Relaxed),
+                    },
+                }
+            };
             tokio::select! {
                 biased;
                 _ = down => {}
-                _ = served => {}
+                () = served => {}
             }
         });
     }
@@ -111,6 +124,12 @@ fn answer(inner: Arc<Inner>, request: &Request<Incoming>) -> Response<Written> {
         "the user agent says who asks"
     );
     inner.requests.lock().unwrap().push(uri.clone());
+    let bearer = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+    if let Some(token) = inner.knobs().token
+        && bearer != Some(&format!("Bearer {token}"))
+    {
+        return whole(401, &says(401));
+    }
     let path = request.uri().path().to_owned();
     let query = parameters(request.uri().query().unwrap_or_default());
     let knobs = inner.knobs().clone();

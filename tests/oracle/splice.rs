@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use fingerpost::answer::{self, Cause, Desk, Failure, Outcome, Query, Rcode, Settings, Transport};
+use fingerpost::answer::{
+    self, Cause, Desk, Failure, Identity, Outcome, Query, Rcode, Settings, Transport,
+};
 use fingerpost::cluster::{ClusterIps, Meta, Object, Service};
 use fingerpost::zone::{Spec, View};
 use hickory_proto::op::{Message, MessageType, OpCode, Query as Question, ResponseCode};
@@ -19,7 +21,14 @@ use crate::world::view;
 const OURS: &str = "out.shop.svc.cluster.local.";
 const TARGET: &str = "db.example.com.";
 
-const SETTINGS: Settings = Settings { payload: 1232, recursion: true, upstream: true, ede: true };
+const SETTINGS: Settings = Settings {
+    payload: 1232,
+    recursion: true,
+    upstream: true,
+    ede: true,
+    minimal: false,
+    identity: Identity::NONE,
+};
 
 /// What became of an answer that was chased.
 struct Chased {

@@ -7,15 +7,21 @@ mod absent;
 #[cfg(test)]
 mod ask;
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
 #[allow(dead_code)] // The watches' tests use the rest.
 #[path = "../fake_api/mod.rs"]
 mod fake_api;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod in_cluster;
+#[cfg(test)]
 #[allow(dead_code)] // The watches' tests use the rest.
 #[path = "../watch/objects.rs"]
 mod objects;
+#[cfg(test)]
+mod refused;
 #[cfg(test)]
 mod restored;
 #[cfg(test)]
@@ -24,6 +30,8 @@ mod restored;
 mod run;
 #[cfg(test)]
 mod steady;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod touch;
 #[cfg(test)]

@@ -224,6 +224,30 @@ fn other_kinds_do_not_draw_half_a_list_out() {
     assert!(hand.contents().has("early.new.svc"));
 }
 
+#[test]
+fn an_address_that_moves_amid_a_list_of_another_kind_is_claimed_once() {
+    // Slices are listed anew, and that of `web` is not what it was; meanwhile `web`'s cluster IP
+    // becomes another Service's, in one batch.
+    let mut hand = Hand::with(&spec(), objects());
+    hand.registry.apply([Change::ListBegins(Kind::EndpointSlice)]);
+    hand.registry.apply([Change::Put(slice("web-1", "web", &["10.0.0.8"]))]);
+    hand.registry.apply([
+        Change::Remove(Kind::Service, ObjectKey::new("shop", "web")),
+        Change::Put(Object::Service(service("heir", Some("10.96.0.1"), true))),
+    ]);
+    hand.publisher.publish();
+    let pointers = |hand: &Hand| -> Vec<String> {
+        let lines = hand.contents().lines;
+        lines.into_iter().filter(|line| line.starts_with("1.0.96.10.in-addr.arpa.")).collect()
+    };
+    let found = pointers(&hand);
+    assert!(found.len() == 1 && found[0].contains("heir.shop"), "{found:?}");
+    assert!(!hand.contents().has("web.shop.svc"), "it is gone");
+    hand.registry.apply([Change::ListEnds(Kind::EndpointSlice)]);
+    hand.publisher.publish();
+    assert_eq!(pointers(&hand), found);
+}
+
 const FRONT: KindSet = KindSet::of(&[Kind::Namespace, Kind::Service]);
 const ENDPOINTS: KindSet =
     KindSet::of(&[Kind::Namespace, Kind::Service, Kind::EndpointSlice, Kind::Endpoints]);

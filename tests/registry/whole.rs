@@ -24,7 +24,7 @@ impl Clock for Still {
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Contents {
     table: BTreeMap<Vec<u8>, Vec<u8>>,
-    lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
 }
 
 /// What a view holds, key by key.

@@ -150,8 +150,13 @@ impl World {
         let mut world = Self::over(view(spec, changes(manifests)), files);
         world.server = Some(server);
         let forwards = block.forward.is_some();
-        world.settings =
-            Settings { payload: block.bufsize, recursion: forwards, upstream: forwards, ede: true };
+        world.settings = Settings {
+            payload: block.bufsize,
+            recursion: forwards,
+            upstream: forwards,
+            ede: true,
+            ..Settings::DEFAULT
+        };
         world.rules.recursion = forwards;
         world.rules.payload = block.bufsize;
         world

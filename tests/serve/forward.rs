@@ -28,11 +28,30 @@ fn with(mut message: Vec<u8>, at: usize, octet: u8) -> Vec<u8> {
     message
 }
 
+/// A UDP socket and a TCP listener of one port: a port that is free for the one may be taken for
+/// the other by a test that runs beside this one.
+async fn pair() -> (UdpSocket, TcpListener) {
+    for _ in 0..100 {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bind");
+        let address = socket.local_addr().expect("address");
+        if let Ok(listener) = TcpListener::bind(address).await {
+            return (socket, listener);
+        }
+    }
+    panic!("no port is free for UDP and TCP");
+}
+
 /// An upstream that sends what `replies` makes of each query over UDP.
 async fn udp_upstream(
     replies: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static,
 ) -> (SocketAddr, tokio::task::JoinHandle<()>) {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bind");
+    udp_upstream_on(UdpSocket::bind("127.0.0.1:0").await.expect("bind"), replies)
+}
+
+fn udp_upstream_on(
+    socket: UdpSocket,
+    replies: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static,
+) -> (SocketAddr, tokio::task::JoinHandle<()>) {
     let address = socket.local_addr().expect("address");
     let task = tokio::spawn(async move {
         let mut query = [0; 4096];
@@ -163,9 +182,9 @@ async fn a_refused_port_is_told() {
 
 #[tokio::test]
 async fn a_truncated_reply_is_asked_for_over_tcp() {
-    let (address, _) =
-        udp_upstream(|query| vec![with(reply(query), 2, 0x83)[..QUERY.len()].to_vec()]).await;
-    let listener = TcpListener::bind(address).await.expect("bind");
+    let (socket, listener) = pair().await;
+    let cut = |query: &[u8]| vec![with(reply(query), 2, 0x83)[..QUERY.len()].to_vec()];
+    let (address, _) = udp_upstream_on(socket, cut);
     tokio::spawn(tcp_upstream(listener, |mut stream, query| async move {
         // One that does not fit comes first.
         send(&mut stream, &with(reply(&query), 1, query[1] ^ 1)).await;
@@ -181,8 +200,8 @@ async fn a_truncated_reply_is_asked_for_over_tcp() {
 #[tokio::test]
 async fn a_reply_too_large_for_a_datagram_is_asked_for_over_tcp() {
     let large = |query: &[u8]| [reply(query), vec![0; 5000]].concat();
-    let (address, _) = udp_upstream(move |query| vec![large(query)]).await;
-    let listener = TcpListener::bind(address).await.expect("bind");
+    let (socket, listener) = pair().await;
+    let (address, _) = udp_upstream_on(socket, move |query| vec![large(query)]);
     tokio::spawn(tcp_upstream(listener, move |mut stream, query| async move {
         send(&mut stream, &large(&query)).await;
     }));

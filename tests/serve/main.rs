@@ -6,6 +6,8 @@ mod forward;
 #[cfg(test)]
 mod stop;
 #[cfg(test)]
+mod succession;
+#[cfg(test)]
 mod tcp;
 #[cfg(test)]
 mod toy;

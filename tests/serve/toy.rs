@@ -29,13 +29,14 @@ pub(crate) struct Toy;
 
 pub(crate) struct ToyClerk {
     refreshed: bool,
+    read: Vec<Vec<u8>>,
 }
 
 impl Desk for Toy {
     type Clerk = ToyClerk;
 
     fn clerk(&self) -> ToyClerk {
-        ToyClerk { refreshed: false }
+        ToyClerk { refreshed: false, read: Vec::new() }
     }
 
     async fn finish(&self, query: Vec<u8>, client: Client) -> Option<Vec<u8>> {
@@ -50,8 +51,18 @@ impl Clerk for ToyClerk {
         self.refreshed = true;
     }
 
-    fn answer(&mut self, query: &[u8], asker: Asker<'_>, out: &mut [u8]) -> Step {
+    fn read<'q>(&mut self, queries: impl ExactSizeIterator<Item = &'q [u8]>) {
+        assert!(queries.len() <= fingerpost::serve::BATCH);
+        self.read = queries.map(<[u8]>::to_vec).collect();
+    }
+
+    fn settle(&mut self, took: Duration) {
+        assert!(took < Duration::from_mins(1));
+    }
+
+    fn answer(&mut self, slot: usize, query: &[u8], asker: Asker<'_>, out: &mut [u8]) -> Step {
         assert!(self.refreshed, "a batch begins with a refresh");
+        assert_eq!(self.read[slot], query, "what is answered is what was read");
         let client = asker.client();
         assert!(client.from.ip().is_loopback() && client.from.port() != 0, "{client:?}");
         assert!(client.local.is_some_and(|local| local.ip().is_loopback()), "{client:?}");

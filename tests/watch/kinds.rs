@@ -31,6 +31,7 @@ const OLD: Knobs = Knobs {
     duplicates: false,
     stale: None,
     slow: std::time::Duration::ZERO,
+    token: None,
 };
 
 #[test]
@@ -195,6 +196,26 @@ fn verified_pods_are_those_that_live() {
     api.order(Order::Gone);
     api.delete("pods", "shop", "p3");
     until("it has gone", || ask(&bench.view(), &name(3)) == missing());
+}
+
+#[test]
+fn what_the_controller_left_behind_counts_where_headless_endpoints_alone_are_wanted() {
+    for headless_endpoints_only in [false, true] {
+        let api = api(Knobs::default());
+        // It had a selector once; now there is a slice by hand beside that of the controller.
+        api.put(outside("pg", "10.0.0.5"));
+        api.put(slice("pg", &["10.1.0.1"]));
+        let key = "endpointslice.kubernetes.io/managed-by";
+        let mut manual = labelled(slice("pg", &[]), key, "somebody");
+        manual["metadata"]["name"] = json!("pg-manual");
+        manual["endpoints"] = json!([{"addresses": ["192.0.2.1"]}]);
+        api.put(manual);
+        let bench = Bench::ready(&api, Spec { headless_endpoints_only, ..Spec::default() });
+        // Through the cluster IP one may come to either.
+        assert_eq!(bench.a("pg"), is(&["10.0.0.5"]));
+        api.delete("endpointslices", "shop", "pg-x7k2p");
+        bench.comes("pg", &is(&["192.0.2.1"]));
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod bench;
 #[cfg(test)]
 mod binary;
 #[cfg(test)]
+#[allow(dead_code)] // The outages' tests use the rest.
 #[path = "../fake_api/mod.rs"]
 mod fake_api;
 #[cfg(test)]

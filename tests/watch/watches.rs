@@ -1,7 +1,7 @@
 //! Watches that break, stutter, fall silent or are refused, and servers that go away.
 
-use fingerpost::cluster::Kind;
 use fingerpost::cluster::watch::State;
+use fingerpost::cluster::{Kind, Refusal};
 use fingerpost::zone::{Pods, Spec};
 
 use crate::bench::{Bench, SERVFAIL, ask, is, missing};
@@ -115,7 +115,7 @@ fn a_kind_that_may_not_be_listed_holds_up_only_its_own_names() {
     let bench = Bench::start(&api, spec);
     let forbidden = || {
         let report = bench.status.report();
-        matches!(report.kinds[&Kind::Pod].state, State::Forbidden { code: 403, .. })
+        matches!(report.kinds[&Kind::Pod].state, State::Forbidden { why: Refusal::Forbidden, .. })
     };
     until("it is told", forbidden);
     bench.comes("web", &is(&["10.0.0.1"]));
@@ -131,7 +131,10 @@ fn a_kind_that_may_not_be_listed_holds_up_only_its_own_names() {
     api.order(Order::End);
     until("it is told", || {
         let report = bench.status.report();
-        matches!(report.kinds[&Kind::Service].state, State::Forbidden { code: 403, .. })
+        matches!(
+            report.kinds[&Kind::Service].state,
+            State::Forbidden { why: Refusal::Forbidden, .. }
+        )
     });
     until("out of touch", || bench.status.out_of_touch().is_some());
     asker.all_right();

@@ -67,8 +67,8 @@ pub struct Writer {
 impl Writer {
     /// Starts to write to `place` what `state` hands over: soon after a change, at most once a
     /// second, and again after a failure at the next change or after 10 s. `state` returns `None`
-    /// if there is none worth keeping now (before the first lists, or amid a new one); it is asked
-    /// again a second later. Temporary files that a crash has left are removed.
+    /// if there is none worth keeping now (before the first lists); it is asked again a second
+    /// later. Temporary files that a crash has left are removed.
     ///
     /// # Errors
     /// If no thread can be started.

@@ -29,7 +29,7 @@ impl Backoff {
     /// How long to wait after this fault.
     pub(super) fn after(&mut self, fault: &Fault) -> Duration {
         let most = match fault {
-            Fault::Unreachable(_) => MOST_AWAY,
+            Fault::Unreachable(_) | Fault::Tls { .. } => MOST_AWAY,
             fault if fault.needs_human().is_some() => MOST_AWAY,
             _ => MOST,
         };

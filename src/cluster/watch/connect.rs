@@ -1,7 +1,7 @@
 //! From what the configuration says about an API server to a client for it.
 //!
-//! Tokens and CA bundles that stand in files are read again as they change, which kube's client
-//! does by itself. Its own retries are off: [`super::backoff`] decides.
+//! kube's own retries are off: [`super::backoff`] decides. [`super::access`] reads again what has
+//! changed.
 
 use std::path::PathBuf;
 use std::sync::Once;
@@ -11,6 +11,8 @@ use http::header::USER_AGENT;
 use http::{HeaderValue, Uri};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::fault::chain;
 
@@ -73,6 +75,9 @@ pub(super) async fn connect(server: &Server) -> Result<(Client, String), Connect
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.write_timeout = Some(WRITE_TIMEOUT);
     config.default_retry = false;
+    trim_token(&mut config);
+    trust(&mut config)
+        .map_err(|reason| ConnectError::Client { url: config.cluster_url.to_string(), reason })?;
     let agent = concat!("fingerpost/", env!("CARGO_PKG_VERSION"));
     config.headers.push((USER_AGENT, HeaderValue::from_static(agent)));
     let url = config.cluster_url.to_string();
@@ -80,6 +85,38 @@ pub(super) async fn connect(server: &Server) -> Result<(Client, String), Connect
         Ok(client) => Ok((client, url)),
         Err(error) => Err(ConnectError::Client { url, reason: chain(&error) }),
     }
+}
+
+/// The end of a line in a token's file is none of the token, as `kubectl` has it. kube would send it.
+fn trim_token(config: &mut Config) {
+    let auth = &mut config.auth_info;
+    let Some(file) = auth.token_file.as_ref().filter(|_| auth.token.is_none()) else { return };
+    // A file that cannot be read is told of by kube.
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    if text.trim() != text {
+        auth.token = Some(text.trim().into());
+    }
+}
+
+/// Says whom to trust where kube would ask this machine, which may know nobody: a container's image
+/// often holds no authorities.
+fn trust(config: &mut Config) -> Result<(), String> {
+    if config.root_cert.is_some() {
+        return Ok(());
+    }
+    if let Some(file) = &config.root_cert_file {
+        let bad = |error| format!("the authority's certificate {}: {error}", file.display());
+        let read =
+            CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let read = read.map_err(|error| bad(chain(&error)))?;
+        if read.is_empty() {
+            return Err(bad("it holds no certificate in PEM form".into()));
+        }
+        config.root_cert = Some(read.into_iter().map(|one| one.to_vec()).collect());
+    } else if config.cluster_url.scheme_str() == Some("http") {
+        config.root_cert = Some(Vec::new());
+    }
+    Ok(())
 }
 
 /// Makes ring the one provider of this process, since rustls asks for one to be chosen.

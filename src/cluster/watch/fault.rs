@@ -5,7 +5,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::split::SplitError;
+use super::trust::distrust;
 use super::version::Version;
+use crate::cluster::Refusal;
 
 /// Why a list or a watch ended before its time.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -13,6 +15,14 @@ pub(super) enum Fault {
     /// No connection, or none that answers.
     #[error("the API server cannot be reached: {0}")]
     Unreachable(String),
+    /// One side does not trust the other's certificate.
+    #[error("the TLS handshake with the API server fails: {error}; {cure}")]
+    Tls {
+        /// What is wrong.
+        error: String,
+        /// What to do about it.
+        cure: &'static str,
+    },
     /// An HTTP status that says no, or the same in a watch.
     #[error("the API server answers {code}: {message}")]
     Http {
@@ -57,10 +67,10 @@ impl Fault {
         }
     }
 
-    /// The HTTP status, if it is one that no retry will change by itself.
-    pub(super) fn needs_human(&self) -> Option<u16> {
+    /// What the HTTP status says, if it is one that no retry will change by itself.
+    pub(super) fn needs_human(&self) -> Option<Refusal> {
         match self {
-            Self::Http { code: code @ (401 | 403 | 404), .. } => Some(*code),
+            Self::Http { code, .. } => Refusal::of(*code),
             _ => None,
         }
     }
@@ -69,6 +79,7 @@ impl Fault {
     pub(super) fn cause(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "unreachable",
+            Self::Tls { .. } => "tls",
             Self::Http { code: 401 | 403, .. } => "forbidden",
             Self::Http { code: 404, .. } => "missing",
             Self::Http { code: 429, .. } => "throttled",
@@ -82,9 +93,17 @@ impl Fault {
         }
     }
 
+    /// Whether other credentials or authorities could mend it.
+    pub(super) fn is_distrust(&self) -> bool {
+        matches!(self, Self::Tls { .. } | Self::Http { code: 401, .. })
+    }
+
     /// A failure of the client before there was an answer.
-    pub(super) fn unreachable(error: &dyn Error) -> Self {
-        Self::Unreachable(chain(error))
+    pub(super) fn unreachable(error: &(dyn Error + 'static)) -> Self {
+        match distrust(error) {
+            Some((error, cure)) => Self::Tls { error, cure },
+            None => Self::Unreachable(chain(error)),
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use super::target::{Fresh, Target, rule};
 use super::version::Version;
 use super::wire::{self, Envelope, Wanted, WireStatus};
 use super::{Sink, Timing};
-use crate::cluster::{Change, Kind, Object, ObjectKey};
+use crate::cluster::{Change, Kind, Object, ObjectKey, Refusal};
 
 /// How long all pages of a list may take together: a token expires with the store's compaction
 /// before that.
@@ -144,8 +144,9 @@ impl Follower {
         }
         let news = self.http.status.failed(self.kind, fault);
         if news {
+            self.sink.refused(self.http.status.refused());
             match fault.needs_human() {
-                Some(401) => tracing::error!(
+                Some(Refusal::Unauthorized) => tracing::error!(
                     "{kind}: {fault}; the credentials are not accepted, renew them; it is tried again"
                 ),
                 Some(_) => tracing::error!(
@@ -166,6 +167,7 @@ impl Follower {
     fn established(&mut self) {
         self.refused = None;
         if self.http.status.watching(self.kind) {
+            self.sink.refused(self.http.status.refused());
             tracing::info!("{}: watched again", self.kind.resource());
         }
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use http::header::{ACCEPT, ACCEPT_ENCODING, RETRY_AFTER};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
-use kube::Client;
 use kube::client::Body;
 use tokio::time::timeout;
 
+use super::access::Access;
 use super::fault::Fault;
 use super::status::Status;
 use super::wire::WireStatus;
@@ -22,7 +22,7 @@ const MAX_MESSAGE: usize = 300;
 /// A client that tells [`Status`] whenever it hears something.
 #[derive(Clone)]
 pub(super) struct Http {
-    pub(super) client: Client,
+    pub(super) access: Arc<Access>,
     pub(super) status: Arc<Status>,
     /// The longest silence before a request counts as failed.
     pub(super) silence: Duration,
@@ -38,13 +38,21 @@ pub(super) struct Reply {
 impl Http {
     /// Asks for `uri`; an answer other than 200 is a fault.
     pub(super) async fn open(&self, uri: &str) -> Result<Reply, Fault> {
+        let result = self.ask(uri).await;
+        if result.as_ref().is_err_and(Fault::is_distrust) {
+            self.access.renew().await;
+        }
+        result
+    }
+
+    async fn ask(&self, uri: &str) -> Result<Reply, Fault> {
         let request = Request::get(uri)
             .header(ACCEPT, "application/json")
             // A compressed watch comes late, and the lists are not worth the work.
             .header(ACCEPT_ENCODING, "identity")
             .body(Body::empty())
             .map_err(|error| Fault::unreachable(&error))?;
-        let answered = timeout(self.silence, self.client.send(request)).await;
+        let answered = timeout(self.silence, self.access.client().send(request)).await;
         let answer = answered
             .map_err(|_| Fault::Silent(self.silence))?
             .map_err(|error| Fault::unreachable(&error))?;

@@ -15,8 +15,14 @@
 //! must show at once, however late or switched off the mirroring controller is. Endpoints that the
 //! Endpoints controller wrote are left out by its label (Kubernetes 1.33), and by the registry on
 //! older servers (`recall`). Where slices (v1) are not served, Endpoints serve alone.
+//!
+//! `endpoints headless` reads past the endpoints of generated slices for cluster IPs, but has the
+//! server send those slices: no selector leaves them out and keeps what the controller has left
+//! behind at a Service that lost its selector, which answers by its cluster IP for that reason. It
+//! saves memory here, and neither the way nor the API server's work.
 #![forbid(unsafe_code)]
 
+mod access;
 mod backoff;
 mod connect;
 mod facts;
@@ -27,6 +33,7 @@ mod recall;
 mod split;
 mod status;
 mod target;
+mod trust;
 mod version;
 mod wire;
 
@@ -40,7 +47,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::{Change, Kind, KindSet, LabelSelector, ObjectKey};
+use super::{Change, Kind, KindSet, LabelSelector, ObjectKey, Refused};
+use access::Access;
 use backoff::Backoff;
 use facts::{Facts, probe, slices_served};
 use follower::{Follower, Shared};
@@ -66,6 +74,10 @@ pub trait Sink: Send + Sync + 'static {
     /// The Endpoints that were told once, not kept, and have come to matter since; each is named
     /// once, and told again as soon as it has been fetched.
     fn missing(&self) -> Vec<ObjectKey>;
+
+    /// These kinds, and no others, may not be listed as things stand. Told at least as often as it
+    /// changes.
+    fn refused(&self, kinds: Refused);
 
     /// The source is out of touch since then, or in touch again.
     fn out_of_touch(&self, since: Option<SystemTime>);
@@ -144,9 +156,10 @@ pub fn start(
     sink: Arc<dyn Sink>,
 ) -> Result<Watching, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (client, url) = runtime.block_on(connect::connect(server))?;
+    let access = Arc::new(runtime.block_on(Access::new(server))?);
+    let url = access.url().to_owned();
     let status = Status::new(options.needed, options.timing.out_of_touch);
-    let http = Http { client, status: Arc::clone(&status), silence: options.timing.silence };
+    let http = Http { access, status: Arc::clone(&status), silence: options.timing.silence };
     let facts = Arc::new(Facts::default());
     let shared = Shared { http, sink, facts, timing: options.timing };
     let (stop, stopped) = oneshot::channel();
@@ -256,6 +269,7 @@ impl Source {
             }
             if news {
                 tracing::warn!("{fault}; it is tried again");
+                self.shared.sink.refused(http.status.refused());
             }
             sleep(backoff.after(&fault)).await;
         }

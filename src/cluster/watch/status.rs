@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 
 use super::fault::Fault;
-use crate::cluster::{Kind, KindSet};
+use crate::cluster::{Kind, KindSet, Refusal, Refused};
 
 /// How the watches of one source fare: a handle that is cheap to share and to read.
 #[derive(Debug)]
@@ -53,8 +53,8 @@ pub enum State {
     Forbidden {
         /// Since when.
         since: SystemTime,
-        /// The HTTP status.
-        code: u16,
+        /// Why.
+        why: Refusal,
         /// What the API server says.
         error: Arc<str>,
     },
@@ -110,6 +110,17 @@ impl Status {
         long.then_some(since)
     }
 
+    /// The kinds that may not be listed as things stand.
+    pub(super) fn refused(&self) -> Refused {
+        let mut refused = Refused::default();
+        for (kind, report) in &self.report.load().kinds {
+            if let State::Forbidden { why, .. } = report.state {
+                refused.insert(*kind, why);
+            }
+        }
+        refused
+    }
+
     /// Something was heard.
     pub(super) fn heard(&self) {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -153,11 +164,15 @@ impl Status {
             _ => now,
         };
         let (state, news) = match (fault.needs_human(), before) {
-            (Some(code), Some(State::Forbidden { code: old, .. })) => {
-                (State::Forbidden { since, code, error }, code != old)
+            (Some(why), Some(State::Forbidden { why: old, .. })) => {
+                (State::Forbidden { since, why, error }, why != old)
             }
-            (Some(code), _) => (State::Forbidden { since: now, code, error }, true),
-            (None, Some(State::Retrying { .. })) => (State::Retrying { since, error }, false),
+            (Some(why), _) => (State::Forbidden { since: now, why, error }, true),
+            (None, Some(State::Retrying { error: old, .. })) => {
+                // Somebody has to do something about this one, too.
+                let news = matches!(fault, Fault::Tls { .. }) && error != old;
+                (State::Retrying { since, error }, news)
+            }
             (None, _) => (State::Retrying { since, error }, true),
         };
         self.change(kind, |report| {
@@ -214,7 +229,10 @@ mod tests {
         let status = Status::new(SERVICES, Duration::ZERO);
         assert!(status.failed(Kind::Service, &refused(403)));
         assert!(!status.failed(Kind::Service, &refused(403)));
+        assert_eq!(status.refused().by(Refusal::Forbidden), SERVICES);
         assert!(status.failed(Kind::Service, &refused(401)));
+        assert_eq!(status.refused().by(Refusal::Unauthorized), SERVICES);
+        assert_eq!(status.refused().by(Refusal::Forbidden), KindSet::EMPTY);
         assert_eq!(status.out_of_touch(), None);
         status.listed(Kind::Service);
         assert!(status.out_of_touch().is_some());

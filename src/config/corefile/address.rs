@@ -83,7 +83,8 @@ pub(super) fn check_overlaps(drafts: &[Draft], findings: &mut Findings) {
                     .iter()
                     .find(|(other, _)| other == address || other.is_none() || address.is_none());
                 match clash {
-                    Some((other, Position { line, .. })) => {
+                    Some((other, first)) => {
+                        let first = findings.place(*first);
                         let shared = if other == address {
                             String::new()
                         } else {
@@ -92,7 +93,7 @@ pub(super) fn check_overlaps(drafts: &[Draft], findings: &mut Findings) {
                         findings.error(
                             *at,
                             format!(
-                                "the zone {zone} on port {port} is served by line {line} already\
+                                "the zone {zone} on port {port} is served by {first} already\
                                  {shared}"
                             ),
                         );

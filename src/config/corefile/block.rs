@@ -4,20 +4,15 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::address::{self, ZonePort};
+use super::args::number;
 use super::parser::{Block, Directive};
-use super::{Surroundings, forward, kubernetes, number, plain, words};
-use crate::config::error::{Findings, Position};
-use crate::config::{
-    Config, DEFAULT_BUFSIZE, Forward, Kubernetes, Listen, MAX_BUFSIZE, MAX_WORKERS, MIN_BUFSIZE,
-    ServerBlock,
+use super::{
+    Surroundings, bind, cache, forward, guard, kubernetes, operate, records, reply, rewrite, words,
 };
-
-/// Directives that may stand several times in a block and then add up.
-const REPEATABLE: &[&str] =
-    &["acl", "bind", "forward", "hosts", "log", "rewrite", "template", "transfer"];
-
-/// Known directives that would change answers or protection, and are not built yet.
-const UNBUILT: &[&str] = &["acl", "hosts", "rewrite", "template", "transfer"];
+use crate::config::error::{Findings, Position};
+use crate::config::table::{self, Fate};
+use crate::config::{Config, Listen, MAX_WORKERS, ServerBlock};
+use crate::name::Name;
 
 /// A server block as it stands in the file.
 #[derive(Debug)]
@@ -25,10 +20,8 @@ pub(super) struct Draft {
     pub(super) zones: Vec<ZonePort>,
     /// The addresses to listen on; every one where absent.
     pub(super) bind: Option<Vec<IpAddr>>,
-    errors: bool,
-    bufsize: u16,
-    kubernetes: Option<Kubernetes>,
-    forward: Option<Forward>,
+    /// What its directives say; zones and addresses come last.
+    pub(super) server: ServerBlock,
 }
 
 /// Reads one block. What concerns the whole server goes into `config`.
@@ -40,76 +33,121 @@ pub(super) fn read(
     findings: &mut Findings,
 ) -> Draft {
     let keys = block.keys.iter();
-    let mut draft = Draft {
-        zones: keys.flat_map(|key| address::read(key, default_port, findings)).collect(),
-        bind: None,
-        errors: false,
-        bufsize: DEFAULT_BUFSIZE,
-        kubernetes: None,
-        forward: None,
-    };
+    let zones: Vec<ZonePort> =
+        keys.flat_map(|key| address::read(key, default_port, findings)).collect();
+    let names: Vec<Name> = zones.iter().map(|key| key.zone.clone()).collect();
+    let mut draft = Draft { zones, bind: None, server: ServerBlock::default() };
     let mut seen: HashMap<&str, Position> = HashMap::new();
     for directive in &block.body {
         let (name, at) = (directive.name.text.as_str(), directive.name.at);
+        let Some(known) = table::known(name) else {
+            findings.error(at, words::unknown_directive(name));
+            continue;
+        };
         let first = *seen.entry(name).or_insert(at);
-        if first != at && !REPEATABLE.contains(&name) && words::DIRECTIVES.contains(&name) {
+        if first != at && known.fate.is_read() && !known.repeats {
             findings.error(
                 at,
                 format!(
-                    "'{name}' stands twice in this server block, first in line {}; keep one",
-                    first.line
+                    "'{name}' stands twice in this server block, first at {}; keep one",
+                    findings.place(first)
                 ),
             );
             continue;
         }
-        draft.apply(directive, around, config, findings);
+        if known.fate.is_read() {
+            draft.apply(directive, &names, around, config, findings);
+        }
+        judge(directive, known.fate, findings);
     }
     draft
+}
+
+/// Says what of a directive does not act.
+fn judge(directive: &Directive, fate: Fate, findings: &mut Findings) {
+    let name = directive.name.text.as_str();
+    tell(fate.verdict(&format!("'{name}'")), directive.name.at, findings);
+    if !fate.is_read() {
+        return;
+    }
+    for option in directive.options() {
+        let word = option.name.text.as_str();
+        let verdict = table::option(name, word).verdict(&format!("'{word}' of '{name}'"));
+        // That nothing of the directive acts has been said.
+        let verdict = verdict.filter(|(fault, _)| *fault || fate == Fate::Done);
+        tell(verdict, option.name.at, findings);
+    }
+    for arg in &directive.args {
+        if let Some((scheme, _)) = arg.text.split_once("://") {
+            let scheme = format!("{scheme}://");
+            let verdict = table::option(name, &scheme).verdict(&format!("'{scheme}' of '{name}'"));
+            tell(verdict, arg.at, findings);
+        }
+    }
+}
+
+fn tell(verdict: Option<(bool, String)>, at: Position, findings: &mut Findings) {
+    match verdict {
+        Some((true, message)) => findings.error(at, message),
+        Some((false, message)) => findings.warn(at, message),
+        None => {}
+    }
 }
 
 impl Draft {
     fn apply(
         &mut self,
         directive: &Directive,
+        zones: &[Name],
         around: &Surroundings<'_>,
         config: &mut Config,
         findings: &mut Findings,
     ) {
-        let at = directive.name.at;
+        let server = &mut self.server;
         match directive.name.text.as_str() {
+            "acl" => server.acl.push(guard::acl(directive, zones, findings)),
             "bind" => {
                 let bound = self.bind.get_or_insert_default();
-                for address in plain::bind(directive, around, findings) {
+                for address in bind::read(directive, around, findings) {
                     if !bound.contains(&address) {
                         bound.push(address);
                     }
                 }
             }
-            "errors" => {
-                plain::errors(directive, findings);
-                self.errors = true;
-            }
-            "bufsize" => self.bufsize = bufsize(directive, findings),
-            "kubernetes" => {
-                let zones = self.zones.iter().map(|key| key.zone.clone()).collect();
-                self.kubernetes = kubernetes::read(directive, zones, findings);
-            }
-            "forward" if self.forward.is_some() => {
-                findings.error(at, "a second 'forward' in one server block is not built yet");
-            }
-            "forward" => self.forward = forward::read(directive, findings),
-            "workers" => workers(directive, config, findings),
-            "health" => plain::health(directive, config, findings),
-            "ready" => plain::ready(directive, config, findings),
-            "prometheus" => plain::prometheus(directive, config, findings),
-            name if UNBUILT.contains(&name) => {
-                findings.error(at, format!("the directive '{name}' is not built yet"));
-            }
-            name => {
-                if !plain::inert(directive, findings) {
-                    findings.error(at, words::unknown_directive(name));
+            "bufsize" => server.bufsize = reply::bufsize(directive, findings),
+            "cache" => server.cache = Some(cache::read(directive, zones, findings)),
+            "chaos" => server.chaos = Some(reply::chaos(directive, findings)),
+            "debug" => server.debug = directive.alone(findings),
+            "errors" => server.errors = Some(operate::errors(directive, findings)),
+            "forward" => {
+                let found = forward::read(directive, findings);
+                if server.forward.is_some() {
+                    let fate = table::option("forward", "second");
+                    let what = "a second 'forward' in one server block";
+                    tell(fate.verdict(what), directive.name.at, findings);
+                } else {
+                    server.forward = found;
                 }
             }
+            "health" => server.health = operate::health(directive, config, findings),
+            "hosts" => server.hosts = Some(records::hosts(directive, zones, findings)),
+            "kubernetes" => {
+                server.kubernetes = kubernetes::read(directive, zones.to_vec(), findings);
+            }
+            "loadbalance" => server.load_balance = Some(reply::load_balance(directive, findings)),
+            "log" => server.log.push(operate::log(directive, findings)),
+            "loop" => server.find_loops = directive.alone(findings),
+            "minimal" => server.minimal = directive.alone(findings),
+            "nsid" => server.nsid = Some(reply::nsid(directive, findings)),
+            "prometheus" => server.prometheus = operate::prometheus(directive, config, findings),
+            "ready" => server.ready = operate::ready(directive, config, findings),
+            "reload" => server.reload = Some(operate::reload(directive, findings)),
+            "rewrite" => server.rewrite.extend(rewrite::read(directive, findings)),
+            "template" => server.template.extend(records::template(directive, zones, findings)),
+            "transfer" => server.transfer.push(guard::transfer(directive, zones, findings)),
+            "workers" => workers(directive, config, findings),
+            // The table says that it is read, and nobody reads it: a fault of this program.
+            name => findings.error(directive.name.at, format!("'{name}' has no reader")),
         }
     }
 
@@ -130,32 +168,11 @@ impl Draft {
             };
             servers.push((
                 port,
-                ServerBlock {
-                    block,
-                    zones: vec![zone],
-                    listen,
-                    kubernetes: self.kubernetes.clone(),
-                    forward: self.forward.clone(),
-                    errors: self.errors,
-                    bufsize: self.bufsize,
-                },
+                ServerBlock { block, zones: vec![zone], listen, ..self.server.clone() },
             ));
         }
         servers.into_iter().map(|(_, server)| server).collect()
     }
-}
-
-fn bufsize(directive: &Directive, findings: &mut Findings) -> u16 {
-    directive.has_no_block(findings);
-    if !directive.has_args(0, 1, "bufsize [OCTETS]", findings) {
-        return DEFAULT_BUFSIZE;
-    }
-    directive
-        .args
-        .first()
-        .and_then(|arg| number(arg, MIN_BUFSIZE.into(), MAX_BUFSIZE.into(), findings))
-        .and_then(|octets| u16::try_from(octets).ok())
-        .unwrap_or(DEFAULT_BUFSIZE)
 }
 
 fn workers(directive: &Directive, config: &mut Config, findings: &mut Findings) {

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use super::args::{number, value};
 use super::lexer::Token;
 use super::parser::Directive;
-use super::{number, value, words};
+use super::words;
 use crate::cluster::LabelSelector;
 use crate::config::error::{Findings, Position};
 use crate::config::value::{parse_duration, parse_zones};
@@ -105,10 +106,8 @@ impl Reader<'_> {
             | "apiserver_max_inflight"
             | "startup_timeout" => self.server(option),
             "namespaces" | "namespace_labels" | "labels" => self.selection(option),
-            "multicluster" | "zonal" => self.findings.error(
-                option.name.at,
-                format!("'{}' of 'kubernetes' is not built yet", option.name.text),
-            ),
+            "multicluster" => self.multicluster(option),
+            "zonal" => _ = option.alone(self.findings),
             "resyncperiod" => self.findings.error(
                 option.name.at,
                 "'resyncperiod' is gone since CoreDNS 1.7.0; remove the line",
@@ -209,9 +208,7 @@ impl Reader<'_> {
 
     fn server(&mut self, option: &Directive) {
         self.server_option.get_or_insert_with(|| option.name.clone());
-        let name = option.name.text.as_str();
-        let at = option.name.at;
-        match name {
+        match option.name.text.as_str() {
             "endpoint" => {
                 if option.has_args(1, usize::MAX, "endpoint URL", self.findings) {
                     self.server.endpoint = option.text_args().next().map(Into::into);
@@ -246,12 +243,7 @@ impl Reader<'_> {
                 }
             }
             _ => {
-                let usage = format!("{name} NUMBER");
-                if let Some(arg) = option.single(&usage, self.findings)
-                    && number(arg, 0, u32::MAX.into(), self.findings).is_some()
-                {
-                    self.findings.warn(at, format_args!("'{name}' has no effect here"));
-                }
+                option.count(0, u32::MAX, self.findings);
             }
         }
     }
@@ -318,7 +310,20 @@ impl Reader<'_> {
         for arg in &option.args {
             self.found.explain.extend(value(arg, self.findings, Cidr::parse));
         }
-        self.findings.warn(option.name.at, "'explain' is not yet in effect in this version");
+    }
+
+    /// `multicluster [ZONES…]`: each of them must be one of the directive's own.
+    fn multicluster(&mut self, option: &Directive) {
+        for arg in &option.args {
+            let zones = value(arg, self.findings, parse_zones).unwrap_or_default();
+            let own = |zone: &Name| self.found.spec.zones.iter().any(|own| own.name == *zone);
+            if !zones.iter().all(own) {
+                self.findings.error(
+                    arg.at,
+                    format!("'{}' is no zone of this 'kubernetes'; name it there too", arg.text),
+                );
+            }
+        }
     }
 
     fn finish(mut self) -> Option<Kubernetes> {

@@ -30,8 +30,8 @@ pub(super) enum Kind {
     Close,
 }
 
-/// Cuts `text` into words.
-pub(super) fn lex(text: &str, findings: &mut Findings) -> Vec<Token> {
+/// Cuts `text` into words; `file` is the number that `findings` have for where it comes from.
+pub(super) fn lex(text: &str, file: u16, findings: &mut Findings) -> Vec<Token> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut tokens = Vec::new();
     let mut word: Option<Token> = None;
@@ -41,7 +41,7 @@ pub(super) fn lex(text: &str, findings: &mut Findings) -> Vec<Token> {
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         column = column.saturating_add(1);
-        let at = Position { line, column };
+        let at = Position { file, line, column };
         if c == '\n' {
             line = line.saturating_add(1);
             column = 0;
@@ -140,7 +140,7 @@ mod tests {
 
     fn words(text: &str) -> Vec<(String, u32, u32)> {
         let mut findings = Findings::new("Corefile");
-        let tokens = lex(text, &mut findings);
+        let tokens = lex(text, 0, &mut findings);
         assert!(findings.errors.is_empty(), "{:?}", findings.errors);
         tokens.into_iter().map(|t| (t.text, t.at.line, t.at.column)).collect()
     }
@@ -178,14 +178,14 @@ mod tests {
     fn braces_in_quotes_are_words() {
         let mut findings = Findings::new("Corefile");
         let kinds: Vec<_> =
-            lex("{ } \"{\" {a}", &mut findings).into_iter().map(|token| token.kind).collect();
+            lex("{ } \"{\" {a}", 0, &mut findings).into_iter().map(|token| token.kind).collect();
         assert_eq!(kinds, [Kind::Open, Kind::Close, Kind::Word, Kind::Word]);
     }
 
     #[test]
     fn an_open_quote_is_a_fault() {
         let mut findings = Findings::new("Corefile");
-        lex("a\n  \"b c\n", &mut findings);
+        lex("a\n  \"b c\n", 0, &mut findings);
         assert_eq!(
             findings.errors.first().unwrap().to_string(),
             "Corefile:2:3: this quote is never closed; end it with '\"'"
@@ -217,7 +217,7 @@ mod tests {
             let mut token = Token {
                 text: text.into(),
                 kind: Kind::Word,
-                at: Position { line: 1, column: 1 },
+                at: Position { file: 0, line: 1, column: 1 },
                 last_line: 1,
             };
             substitute(&mut token, &env, &mut findings);
@@ -232,7 +232,7 @@ mod tests {
         fn places_are_right(text in "[a\\\\\"#{}\\r\\n \u{fc}]{0,60}") {
             let mut findings = Findings::new("Corefile");
             let lines: Vec<Vec<char>> = text.split('\n').map(|l| l.chars().collect()).collect();
-            for token in lex(&text, &mut findings) {
+            for token in lex(&text, 0, &mut findings) {
                 let line = &lines[token.at.line as usize - 1];
                 let rest = &line[token.at.column as usize - 1..];
                 let first = token.text.chars().next();

@@ -3,12 +3,14 @@
 //! The rules are those of the Caddyfile as CoreDNS reads it: zones, separated by spaces or commas,
 //! then `{` and a directive a line up to `}`; `{` ends the line of what it opens and `}` stands on a
 //! line of its own; one server block may do without braces and goes on to the end of the file;
-//! `(name) { … }` is a snippet, put in place by `import name`. Reading goes on behind a fault, so
-//! that one run names as many as there are.
+//! `(name) { … }` is a snippet, put in place by `import name`, and so are files by their names, each
+//! whole in itself. Reading goes on behind a fault, so that one run names as many as there are.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use super::lexer::{self, Kind, Token};
+use super::source::{self, Found, MAX_COREFILE, MAX_IMPORT_DEPTH, MAX_IMPORTED_FILES};
 use crate::config::error::{Findings, Position};
 
 /// How deep blocks may lie in each other; CoreDNS itself knows three levels.
@@ -35,29 +37,64 @@ pub(super) struct Directive {
     pub(super) body: Option<Vec<Directive>>,
 }
 
-/// Reads a file's text into its server blocks.
+/// Reads the text of the file at `path`, and what it imports, into server blocks.
 pub(super) fn parse(
+    path: &Path,
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
     findings: &mut Findings,
 ) -> Vec<Block> {
-    let mut tokens = lexer::lex(text, findings);
+    let mut state = State {
+        env,
+        snippets: HashMap::new(),
+        imported: 0,
+        files: 0,
+        octets: MAX_COREFILE.saturating_sub(text.len() as u64),
+        depth: 0,
+    };
+    let tokens = words(text, 0, env, findings);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    Parser { tokens: &tokens, folder, findings, state: &mut state }.blocks()
+}
+
+fn words(
+    text: &str,
+    file: u16,
+    env: &dyn Fn(&str) -> Option<String>,
+    findings: &mut Findings,
+) -> Vec<Token> {
+    let mut tokens = lexer::lex(text, file, findings);
     for token in &mut tokens {
         lexer::substitute(token, env, findings);
     }
-    let mut parser = Parser { tokens: &tokens, findings, snippets: HashMap::new(), imported: 0 };
-    parser.blocks()
+    tokens
 }
 
-struct Parser<'a> {
+/// What all files that are read together share.
+struct State<'e> {
+    env: &'e dyn Fn(&str) -> Option<String>,
+    snippets: HashMap<String, Vec<Directive>>,
+    /// Directives put in place by snippets so far.
+    imported: usize,
+    /// Files imported so far.
+    files: usize,
+    /// How many octets may still be read.
+    octets: u64,
+    /// How many files lie around what is being read.
+    depth: usize,
+}
+
+/// Reads one file.
+struct Parser<'a, 'e> {
     /// What is still to be read.
     tokens: &'a [Token],
+    /// Where imports of this file are looked for.
+    folder: &'a Path,
     findings: &'a mut Findings,
-    snippets: HashMap<String, Vec<Directive>>,
-    imported: usize,
+    state: &'a mut State<'e>,
 }
 
-impl<'a> Parser<'a> {
+impl<'a> Parser<'a, '_> {
     fn peek(&self) -> Option<&'a Token> {
         self.tokens.first()
     }
@@ -87,8 +124,20 @@ impl<'a> Parser<'a> {
                 }
                 Kind::Word if token.text == "import" => {
                     let directive = self.directive(token, 1);
-                    let file = directive.args.first().map_or("", |arg| arg.text.as_str());
-                    self.findings.error(token.at, no_files(file));
+                    match self.import_name(&directive) {
+                        Some(name) if self.state.snippets.contains_key(&name.text) => {
+                            self.findings.error(
+                                name.at,
+                                format!(
+                                    "the snippet '{}' is imported outside a server block; do that \
+                                     inside one",
+                                    name.text
+                                ),
+                            );
+                        }
+                        Some(name) => blocks.extend(self.files(name, blocks_of)),
+                        None => {}
+                    }
                 }
                 Kind::Word => blocks.extend(self.block()),
             }
@@ -131,7 +180,7 @@ impl<'a> Parser<'a> {
                 self.findings.error(at, "'{' must follow the name of a snippet");
             }
             let body = self.body(opening.map(|token| token.at).or(Some(at)), 1);
-            if self.snippets.insert(name.clone(), body).is_some() {
+            if self.state.snippets.insert(name.clone(), body).is_some() {
                 self.findings.error(at, format!("the snippet '{name}' is there twice"));
             }
             return None;
@@ -165,7 +214,7 @@ impl<'a> Parser<'a> {
                 Kind::Word => {
                     let directive = self.directive(token, depth);
                     if directive.name.text == "import" {
-                        self.import(&directive, &mut body);
+                        self.import(&directive, depth, &mut body);
                     } else {
                         body.push(directive);
                     }
@@ -221,33 +270,101 @@ impl<'a> Parser<'a> {
         self.body(Some(opened), depth + 1)
     }
 
-    /// Puts a snippet's lines in the place of `import NAME`.
-    fn import(&mut self, directive: &Directive, body: &mut Vec<Directive>) {
-        let at = directive.name.at;
-        let [name] = directive.args.as_slice() else {
-            self.findings.error(at, "'import' takes one argument; write 'import SNIPPET'");
+    /// The one argument of `import`.
+    fn import_name<'d>(&mut self, directive: &'d Directive) -> Option<&'d Token> {
+        match directive.args.as_slice() {
+            [name] if !name.text.is_empty() && directive.body.is_none() => Some(name),
+            _ => {
+                let usage = "'import' takes one argument; write 'import SNIPPET' or 'import FILE'";
+                self.findings.error(directive.name.at, usage);
+                None
+            }
+        }
+    }
+
+    /// Puts the lines of a snippet or of files in the place of `import NAME`.
+    fn import(&mut self, directive: &Directive, depth: usize, body: &mut Vec<Directive>) {
+        let Some(name) = self.import_name(directive) else { return };
+        let Some(snippet) = self.state.snippets.get(&name.text) else {
+            body.extend(self.files(name, |file| file.body(None, depth)));
             return;
         };
-        let Some(snippet) = self.snippets.get(&name.text) else {
-            let message = if name.text.contains(['/', '*', '.']) {
-                no_files(&name.text)
-            } else {
-                format!("no snippet '{0}' stands above; define it as '({0}) {{ … }}'", name.text)
-            };
-            self.findings.error(name.at, message);
-            return;
-        };
-        self.imported = self.imported.saturating_add(count(snippet));
-        if self.imported > MAX_IMPORTED {
-            self.findings.error(at, format!("imports put more than {MAX_IMPORTED} lines in place"));
+        self.state.imported = self.state.imported.saturating_add(count(snippet));
+        if self.state.imported > MAX_IMPORTED {
+            self.findings.error(
+                directive.name.at,
+                format!("imports put more than {MAX_IMPORTED} lines in place"),
+            );
             return;
         }
         body.extend(snippet.iter().cloned());
     }
+
+    /// What `read` makes of the files that `name` stands for, one after the other.
+    fn files<T>(&mut self, name: &Token, read: impl Fn(&mut Parser<'_, '_>) -> Vec<T>) -> Vec<T> {
+        let found = match source::find(&name.text, self.folder) {
+            Ok(Found::Files(files)) => files,
+            Ok(Found::Nothing) => {
+                self.findings.warn(name.at, format_args!("no file fits '{}'", name.text));
+                return Vec::new();
+            }
+            // Somebody who writes a bare word means a snippet.
+            Err(_) if !name.text.contains(['/', '*', '.', '?']) => {
+                let message = format!(
+                    "no snippet '{0}' stands above; define it as '({0}) {{ … }}'",
+                    name.text
+                );
+                self.findings.error(name.at, message);
+                return Vec::new();
+            }
+            Err(message) => {
+                self.findings.error(name.at, message);
+                return Vec::new();
+            }
+        };
+        if self.state.depth >= MAX_IMPORT_DEPTH {
+            self.findings.error(
+                name.at,
+                format!("files import each other more than {MAX_IMPORT_DEPTH} deep here"),
+            );
+            return Vec::new();
+        }
+        self.state.depth += 1;
+        let whole = found.iter().flat_map(|path| self.file(name, path, &read)).collect();
+        self.state.depth -= 1;
+        whole
+    }
+
+    fn file<T>(
+        &mut self,
+        name: &Token,
+        path: &Path,
+        read: impl Fn(&mut Parser<'_, '_>) -> Vec<T>,
+    ) -> Vec<T> {
+        self.state.files += 1;
+        if self.state.files > MAX_IMPORTED_FILES {
+            self.findings
+                .error(name.at, format!("more than {MAX_IMPORTED_FILES} files are imported"));
+            return Vec::new();
+        }
+        let bytes = match source::octets(path, self.state.octets) {
+            Ok(bytes) => bytes,
+            Err(message) => {
+                self.findings.error(name.at, format!("'{}' {message}", path.display()));
+                return Vec::new();
+            }
+        };
+        self.state.octets = self.state.octets.saturating_sub(bytes.len() as u64);
+        let file = self.findings.add_file(path.display().to_string());
+        let Some(text) = source::text(&bytes, file, self.findings) else { return Vec::new() };
+        let tokens = words(text, file, self.state.env, self.findings);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        read(&mut Parser { tokens: &tokens, folder, findings: self.findings, state: self.state })
+    }
 }
 
-fn no_files(file: &str) -> String {
-    format!("the import of files is not built yet; write what '{file}' holds in its place")
+fn blocks_of(file: &mut Parser<'_, '_>) -> Vec<Block> {
+    file.blocks()
 }
 
 fn count(body: &[Directive]) -> usize {
@@ -260,7 +377,7 @@ mod tests {
 
     fn shape(text: &str) -> (String, Vec<String>) {
         let mut findings = Findings::new("Corefile");
-        let blocks = parse(text, &|_| None, &mut findings);
+        let blocks = parse(Path::new("Corefile"), text, &|_| None, &mut findings);
         let mut out = String::new();
         for block in &blocks {
             let keys: Vec<_> = block.keys.iter().map(|key| key.text.as_str()).collect();
@@ -326,7 +443,14 @@ mod tests {
             ("a {\n x }\n", "2:4: '}' must stand on a line of its own"),
             ("(s)\nerrors\n", "1:1: '{' must follow the name of a snippet"),
             ("(s) {\n}\n(s) {\n}", "3:1: the snippet 's' is there twice"),
-            ("a {\n import\n}", "2:2: 'import' takes one argument; write 'import SNIPPET'"),
+            (
+                "a {\n import\n}",
+                "2:2: 'import' takes one argument; write 'import SNIPPET' or 'import FILE'",
+            ),
+            (
+                "(s) {\n}\nimport s",
+                "3:8: the snippet 's' is imported outside a server block; do that inside one",
+            ),
             ("(s) {\n import s\n}", "2:9: no snippet 's' stands above; define it as '(s) { … }'"),
         ] {
             let (_, errors) = shape(text);

@@ -1,14 +1,15 @@
 //! Corefiles, right and wrong, and what each becomes.
 
+mod directives;
+mod imports;
+mod kubeadm;
 mod property;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::*;
-use crate::config::{
-    ApiServer, ClientTls, Forward, Kubernetes, Listen, ServerBlock, Source, Warning,
-};
+use crate::config::{ApiServer, ClientTls, Kubernetes, Listen, Source, Warning};
 use crate::name::Name;
 use crate::zone::{Fallthrough, NamespaceFilter, Pods, Selectorless, Spec, Zone};
 
@@ -55,116 +56,6 @@ fn name(text: &str) -> Name {
 
 fn zones(texts: &[&str]) -> Vec<Zone> {
     texts.iter().map(|text| Zone::new(name(text))).collect()
-}
-
-#[test]
-fn the_corefile_of_kubeadm_loads() {
-    let dir = tempfile::tempdir().unwrap();
-    let resolv = dir.path().join("resolv.conf");
-    std::fs::write(&resolv, "nameserver 192.0.2.53\nnameserver 2001:db8::53\nsearch a\n").unwrap();
-    let text = format!(
-        ".:53 {{
-    errors
-    health {{
-       lameduck 5s
-    }}
-    ready
-    kubernetes cluster.local in-addr.arpa ip6.arpa {{
-       pods insecure
-       fallthrough in-addr.arpa ip6.arpa
-       ttl 30
-    }}
-    prometheus :9153
-    forward . {} {{
-       max_concurrent 1000
-    }}
-    cache 30 {{
-       disable success cluster.local
-       disable denial cluster.local
-    }}
-    loop
-    reload
-    loadbalance
-}}
-",
-        resolv.display()
-    );
-    let spec = Spec {
-        zones: zones(&["cluster.local", "in-addr.arpa", "ip6.arpa"]),
-        pods: Pods::Insecure,
-        fallthrough: Fallthrough::Within(vec![name("in-addr.arpa"), name("ip6.arpa")]),
-        ttl: 30,
-        ..Spec::default()
-    };
-    let mut kubernetes = Kubernetes::new(spec, Source::Cluster(ApiServer::default()));
-    kubernetes.place = Some("Corefile:7:5".into());
-    let warning = |text: &str| Warning(format!("Corefile:{text}"));
-    let expected = Config {
-        servers: vec![ServerBlock {
-            block: 0,
-            zones: vec![Name::root()],
-            listen: vec![
-                Listen { address: "[::]:53".parse().unwrap(), implied: true },
-                Listen { address: "0.0.0.0:53".parse().unwrap(), implied: true },
-            ],
-            kubernetes: Some(kubernetes),
-            forward: Some(Forward {
-                from: Name::root(),
-                to: vec!["192.0.2.53:53".parse().unwrap(), "[2001:db8::53]:53".parse().unwrap()],
-                except: vec![],
-            }),
-            errors: true,
-            bufsize: 1_232,
-        }],
-        workers: None,
-        lameduck: Duration::from_secs(5),
-        health: Some("[::]:8080".parse().unwrap()),
-        ready: Some("[::]:8181".parse().unwrap()),
-        metrics: Some("[::]:9153".parse().unwrap()),
-        warnings: vec![
-            warning("3:5: '/health' on [::]:8080 is not served in this version"),
-            warning("6:5: '/ready' on [::]:8181 is not served in this version"),
-            warning("12:5: '/metrics' on [::]:9153 is not served in this version"),
-            warning("14:8: 'max_concurrent' of 'forward' is not yet in effect in this version"),
-            warning("16:5: 'cache' has no effect in this version"),
-            warning("20:5: 'loop' has no effect in this version"),
-            warning("21:5: 'reload' has no effect in this version"),
-            warning("22:5: 'loadbalance' has no effect in this version"),
-        ],
-    };
-    assert_eq!(config(&text), expected);
-}
-
-#[test]
-fn the_corefile_of_openshift_loads() {
-    let found = config(
-        ".:5353 {
-    bufsize 1232
-    errors
-    log . {
-        class error
-    }
-    health {
-        lameduck 20s
-    }
-    ready
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-        pods insecure
-        fallthrough in-addr.arpa ip6.arpa
-    }
-    prometheus 127.0.0.1:9153
-    forward . 192.0.2.53 {
-        policy sequential
-    }
-    cache 900 {
-        denial 9984 30
-    }
-    reload
-}
-",
-    );
-    assert_eq!(found.lameduck, Duration::from_secs(20));
-    assert_eq!(found.servers[0].listen, Listen::everywhere(5353));
 }
 
 #[test]
@@ -238,14 +129,26 @@ fn every_option_of_kubernetes() {
 #[test]
 fn options_without_effect_are_warned_of() {
     for (text, expected) in [
-        ("apiserver_qps 5", "4:1: 'apiserver_qps' has no effect here"),
-        ("apiserver_burst 5", "4:1: 'apiserver_burst' has no effect here"),
-        ("apiserver_max_inflight 5", "4:1: 'apiserver_max_inflight' has no effect here"),
+        (
+            "apiserver_qps 5",
+            "4:1: 'apiserver_qps' of 'kubernetes' has no effect here: one watch for each kind of object needs no rate",
+        ),
+        (
+            "apiserver_burst 5",
+            "4:1: 'apiserver_burst' of 'kubernetes' has no effect here: one watch for each kind of object needs no rate",
+        ),
+        (
+            "apiserver_max_inflight 5",
+            "4:1: 'apiserver_max_inflight' of 'kubernetes' has no effect here: watches are one for each kind of object",
+        ),
         ("endpoint a b", "4:12: only the first URL of 'endpoint' counts"),
         ("ignore", "4:1: 'ignore' alone has no effect; write 'ignore empty_service'"),
         ("namespaces Shop", "4:12: no namespace can have the name 'Shop'"),
         ("fallthrough ip6.arpa", "4:13: no zone of 'kubernetes' has anything to do with ip6.arpa."),
-        ("explain 10.0.0.0/8", "4:1: 'explain' is not yet in effect in this version"),
+        (
+            "explain 10.0.0.0/8",
+            "4:1: 'explain' of 'kubernetes' is not in effect yet: _explain names are not answered",
+        ),
         (
             "manifests a\nkubeconfig k",
             "5:1: 'kubeconfig' has no effect beside 'manifests', which is where objects come from",
@@ -265,21 +168,40 @@ const FAULTS: &[(&str, &str)] = &[
     ("# nothing\n", "Corefile: there is no server block; write one such as '.:53 { … }'"),
     (".\nkubernets", "Corefile:2:1: unknown directive 'kubernets'; did you mean 'kubernetes'?"),
     (
-        ".\nautopath @kubernetes",
-        "Corefile:2:1: 'autopath' is a directive of CoreDNS that fingerpost does not have",
+        ".\nfile db.example.org",
+        "Corefile:2:1: 'file' is not supported; let another server serve the zone and name it with 'forward'",
     ),
     (
         ".\nk8s_external a",
-        "Corefile:2:1: 'k8s_external' is a directive of CoreDNS that fingerpost does not have",
+        "Corefile:2:1: 'k8s_external' is not supported; let another server serve the zone and name it with 'forward'",
     ),
-    (".\nhosts {\n fallthrough\n}", "Corefile:2:1: the directive 'hosts' is not built yet"),
-    (".\ntemplate IN A", "Corefile:2:1: the directive 'template' is not built yet"),
-    (".\nrewrite name a b", "Corefile:2:1: the directive 'rewrite' is not built yet"),
-    (".\nacl", "Corefile:2:1: the directive 'acl' is not built yet"),
-    (".\ntransfer", "Corefile:2:1: the directive 'transfer' is not built yet"),
+    (
+        ".\nproxy . 192.0.2.1",
+        "Corefile:2:1: 'proxy' is no directive any more: CoreDNS has dropped it in 1.5.0; write 'forward'",
+    ),
+    (
+        ".\nhosts {\n fallthrough\n}",
+        "Corefile:2:1: 'hosts' is not built yet, and its names would be answered by somebody else; remove it",
+    ),
+    (
+        ".\ntemplate IN A",
+        "Corefile:2:1: 'template' is not built yet, and its names would be answered by somebody else; remove it",
+    ),
+    (
+        ".\nrewrite name a b",
+        "Corefile:2:1: 'rewrite' is not built yet, and names would be looked up as they are asked; remove it",
+    ),
+    (
+        ".\nacl {\n block\n}",
+        "Corefile:2:1: 'acl' is not built yet, and everybody would be answered; remove it",
+    ),
+    (
+        ".\ntransfer {\n to *\n}",
+        "Corefile:2:1: 'transfer' is not built yet, and secondary servers would get no zone; remove it",
+    ),
     (
         ".\nimport x.conf",
-        "Corefile:2:8: the import of files is not built yet; write what 'x.conf' holds in its place",
+        "Corefile:2:8: 'x.conf' cannot be imported: No such file or directory (os error 2)",
     ),
     (
         "tls://. {\n}",
@@ -288,25 +210,25 @@ const FAULTS: &[(&str, &str)] = &[
     ("a b..c {\n}", "Corefile:1:3: 'b..c' is not a zone: a label is empty"),
     (
         ".\nerrors\nerrors",
-        "Corefile:3:1: 'errors' stands twice in this server block, first in line 2; keep one",
+        "Corefile:3:1: 'errors' stands twice in this server block, first at Corefile:2:1; keep one",
     ),
     (
         ".\nkubernetes a\n\nkubernetes b",
-        "Corefile:4:1: 'kubernetes' stands twice in this server block, first in line 2; keep one",
+        "Corefile:4:1: 'kubernetes' stands twice in this server block, first at Corefile:2:1; keep one",
     ),
     (
         ".\nforward . 192.0.2.1\nforward a 192.0.2.1",
-        "Corefile:3:1: a second 'forward' in one server block is not built yet",
+        "Corefile:3:1: a second 'forward' in one server block is not built yet, and its names would be asked of nobody; remove it",
     ),
-    (". {\n}\n. {\n}", "Corefile:3:1: the zone . on port 53 is served by line 1 already"),
-    ("a A. {\n}", "Corefile:1:3: the zone a. on port 53 is served by line 1 already"),
+    (". {\n}\n. {\n}", "Corefile:3:1: the zone . on port 53 is served by Corefile:1:1 already"),
+    ("a A. {\n}", "Corefile:1:3: the zone a. on port 53 is served by Corefile:1:1 already"),
     (
         ". {\n}\n. {\n bind 192.0.2.1\n}",
-        "Corefile:3:1: the zone . on port 53 is served by line 1 already, there or here on every address: give both a 'bind'",
+        "Corefile:3:1: the zone . on port 53 is served by Corefile:1:1 already, there or here on every address: give both a 'bind'",
     ),
     (
         ". {\n bind lo\n}\n. {\n bind eth0 127.0.0.1\n}",
-        "Corefile:4:1: the zone . on port 53 is served by line 1 already",
+        "Corefile:4:1: the zone . on port 53 is served by Corefile:1:1 already",
     ),
     (
         "in-addr.arpa\nkubernetes",
@@ -349,7 +271,7 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         ".\nerrors {\n consolidate 5m\n}",
-        "Corefile:3:2: 'consolidate' lacks an argument; write 'consolidate DURATION REGEXP [LEVEL]'",
+        "Corefile:3:2: 'consolidate' lacks an argument; write 'consolidate DURATION REGEX [warning|error|info|debug] [show_first]'",
     ),
     (".\nerrors stderr", "Corefile:2:8: 'stderr' is no log file; write 'errors'"),
     (
@@ -362,7 +284,7 @@ const FAULTS: &[(&str, &str)] = &[
     (".\nforward .", "Corefile:2:1: 'forward' lacks an argument; write 'forward FROM TO…'"),
     (
         ".\nforward . tls://192.0.2.1",
-        "Corefile:2:11: upstreams over tls:// are not built yet; write ADDR or ADDR:PORT",
+        "Corefile:2:11: 'tls://' of 'forward' is not built yet, and names would be asked in the clear; remove it",
     ),
     (
         ".\nforward . /nowhere",
@@ -390,7 +312,7 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         ".\nforward . 192.0.2.1 {\n except\n}",
-        "Corefile:3:2: 'except' lacks an argument; write 'except ARGUMENT…'",
+        "Corefile:3:2: 'except' lacks an argument; write 'except ZONE…'",
     ),
 ];
 
@@ -441,8 +363,14 @@ fn each_fault_of_kubernetes_has_its_place() {
         ("fallthrough a..b", "3:14: 'a..b' is not a zone: a label is empty"),
         ("manifests", "3:2: 'manifests' lacks an argument; write 'manifests PATH…'"),
         ("explain 10.0.0.1", "3:10: '10.0.0.1' is not a network such as 10.0.0.0/24 or fd00::/8"),
-        ("multicluster clusterset.local", "3:2: 'multicluster' of 'kubernetes' is not built yet"),
-        ("zonal", "3:2: 'zonal' of 'kubernetes' is not built yet"),
+        (
+            "multicluster cluster.local",
+            "3:2: 'multicluster' of 'kubernetes' is not built yet, and the names of its zones would not exist; remove it",
+        ),
+        (
+            "zonal",
+            "3:2: 'zonal' of 'kubernetes' is not built yet, and zonal names would not exist; remove it",
+        ),
         ("resyncperiod 5m", "3:2: 'resyncperiod' is gone since CoreDNS 1.7.0; remove the line"),
         (
             "upstream",
@@ -469,7 +397,7 @@ fn all_faults_are_reported_in_order() {
             "Corefile:3:10: 'x' is not a whole number from 512 to 4096",
             "Corefile:5:8: 'x' is no value of 'pods'; write 'pods disabled|insecure|verified'",
             "Corefile:7:2: unknown directive 'foo..'; known are acl, bind, bufsize, cache, chaos, \
-             debug, errors, forward, health, hosts, import, kubernetes, log, loadbalance, loop, \
+             debug, errors, forward, health, hosts, import, kubernetes, loadbalance, log, loop, \
              minimal, nsid, prometheus, ready, reload, rewrite, template, transfer, workers",
         ]
     );
@@ -492,12 +420,16 @@ fn blocks_zones_and_ports() {
         cluster.kubernetes.as_ref().unwrap().spec.zones,
         zones(&["cluster.local", "0.10.in-addr.arpa", "1.10.in-addr.arpa"])
     );
-    assert!(cluster.errors && cluster.bufsize == 1_232 && cluster.listen == Listen::everywhere(53));
+    assert!(
+        cluster.errors.is_some()
+            && cluster.bufsize == 1_232
+            && cluster.listen == Listen::everywhere(53)
+    );
     assert_eq!(example.zones, [name("example.org"), name("other.example")]);
     assert_eq!(example.listen, Listen::everywhere(1053));
     assert_eq!(stub.zones, [name("stub.example")]);
     assert_eq!((cluster.block, example.block, stub.block), (0, 1, 1));
-    assert!(!stub.errors && stub.bufsize == 4_096);
+    assert!(stub.errors.is_none() && stub.bufsize == 4_096);
     let forward = stub.forward.as_ref().unwrap();
     assert!(forward.covers(&name("b.stub.example")));
     assert!(!forward.covers(&name("x.a.stub.example")));
@@ -539,7 +471,8 @@ fn forward_takes_one_zone() {
                 .into()
         )]
     );
-    let many = "192.0.2.1 ".repeat(16);
+    let many: Vec<String> = (1..=16).map(|host| format!("192.0.2.{host}")).collect();
+    let many = many.join(" ");
     assert_eq!(
         faults(&format!(".\nforward . {many}")),
         ["Corefile:2:1: 16 upstreams are more than the 15 allowed"]

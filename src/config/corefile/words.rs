@@ -1,76 +1,6 @@
 //! The words that a Corefile may hold, and the nearest one to a word that it may not.
 
-/// The directives of a server block that this server reads.
-pub(super) const DIRECTIVES: &[&str] = &[
-    "acl",
-    "bind",
-    "bufsize",
-    "cache",
-    "chaos",
-    "debug",
-    "errors",
-    "forward",
-    "health",
-    "hosts",
-    "import",
-    "kubernetes",
-    "log",
-    "loadbalance",
-    "loop",
-    "minimal",
-    "nsid",
-    "prometheus",
-    "ready",
-    "reload",
-    "rewrite",
-    "template",
-    "transfer",
-    "workers",
-];
-
-/// Directives of CoreDNS that fingerpost does not have.
-const FOREIGN: &[&str] = &[
-    "any",
-    "auto",
-    "autopath",
-    "azure",
-    "cancel",
-    "clouddns",
-    "dns64",
-    "dnssec",
-    "dnstap",
-    "erratic",
-    "etcd",
-    "federation",
-    "file",
-    "geoip",
-    "grpc",
-    "grpc_server",
-    "header",
-    "https",
-    "https3",
-    "k8s_external",
-    "local",
-    "metadata",
-    "multisocket",
-    "nomad",
-    "on",
-    "pprof",
-    "proxy",
-    "proxyproto",
-    "quic",
-    "root",
-    "route53",
-    "secondary",
-    "shed",
-    "sign",
-    "timeouts",
-    "tls",
-    "trace",
-    "tsig",
-    "view",
-    "whoami",
-];
+use crate::config::table::{self, DIRECTIVES};
 
 /// The largest number of edits at which a word is still taken for another: a third of its length,
 /// but never more than this.
@@ -78,10 +8,18 @@ const MAX_EDITS: usize = 3;
 
 /// The message for a word that stands where a directive belongs and is none.
 pub(super) fn unknown_directive(word: &str) -> String {
-    if FOREIGN.contains(&word) {
-        return format!("'{word}' is a directive of CoreDNS that fingerpost does not have");
+    if let Some(cure) = table::gone(word) {
+        return format!("'{word}' is no directive any more: {cure}");
     }
-    format!("unknown directive '{word}'{}", suggestion(word, DIRECTIVES))
+    format!("unknown directive '{word}'{}", suggestion(word, &directives()))
+}
+
+/// What may stand in a server block and does something, from A to Z.
+fn directives() -> Vec<&'static str> {
+    let read = DIRECTIVES.iter().filter(|known| known.fate.is_read()).map(|known| known.name);
+    let mut words: Vec<&str> = read.chain(["import"]).collect();
+    words.sort_unstable();
+    words
 }
 
 /// The message for a word that stands where an option of `directive` belongs and is none.
@@ -131,12 +69,7 @@ mod tests {
             ("nonsense", None),
             ("", None),
         ] {
-            assert_eq!(nearest(word, DIRECTIVES), expected, "{word}");
+            assert_eq!(nearest(word, &directives()), expected, "{word}");
         }
-    }
-
-    #[test]
-    fn no_word_is_both_ours_and_foreign() {
-        assert!(DIRECTIVES.iter().all(|word| !FOREIGN.contains(word)));
     }
 }

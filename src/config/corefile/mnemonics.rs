@@ -1,0 +1,150 @@
+//! The mnemonics of classes, record types and response codes, as IANA has them.
+
+use super::args::value;
+use super::lexer::Token;
+use crate::config::error::Findings;
+
+/// Any class (RFC 1035, section 3.2.5) and any type (section 3.2.3).
+const ANY: u16 = 255;
+
+const CLASSES: &[(&str, u16)] = &[("IN", 1), ("CH", 3), ("HS", 4), ("NONE", 254), ("ANY", ANY)];
+
+const TYPES: &[(&str, u16)] = &[
+    ("A", 1),
+    ("NS", 2),
+    ("MD", 3),
+    ("MF", 4),
+    ("CNAME", 5),
+    ("SOA", 6),
+    ("MB", 7),
+    ("MG", 8),
+    ("MR", 9),
+    ("NULL", 10),
+    ("PTR", 12),
+    ("HINFO", 13),
+    ("MINFO", 14),
+    ("MX", 15),
+    ("TXT", 16),
+    ("RP", 17),
+    ("AFSDB", 18),
+    ("X25", 19),
+    ("ISDN", 20),
+    ("RT", 21),
+    ("NSAP-PTR", 23),
+    ("SIG", 24),
+    ("KEY", 25),
+    ("PX", 26),
+    ("GPOS", 27),
+    ("AAAA", 28),
+    ("LOC", 29),
+    ("NXT", 30),
+    ("EID", 31),
+    ("NIMLOC", 32),
+    ("SRV", 33),
+    ("ATMA", 34),
+    ("NAPTR", 35),
+    ("KX", 36),
+    ("CERT", 37),
+    ("DNAME", 39),
+    ("OPT", 41),
+    ("APL", 42),
+    ("DS", 43),
+    ("SSHFP", 44),
+    ("IPSECKEY", 45),
+    ("RRSIG", 46),
+    ("NSEC", 47),
+    ("DNSKEY", 48),
+    ("DHCID", 49),
+    ("NSEC3", 50),
+    ("NSEC3PARAM", 51),
+    ("TLSA", 52),
+    ("SMIMEA", 53),
+    ("HIP", 55),
+    ("NINFO", 56),
+    ("RKEY", 57),
+    ("TALINK", 58),
+    ("CDS", 59),
+    ("CDNSKEY", 60),
+    ("OPENPGPKEY", 61),
+    ("CSYNC", 62),
+    ("ZONEMD", 63),
+    ("SVCB", 64),
+    ("HTTPS", 65),
+    ("SPF", 99),
+    ("UINFO", 100),
+    ("UID", 101),
+    ("GID", 102),
+    ("UNSPEC", 103),
+    ("NID", 104),
+    ("L32", 105),
+    ("L64", 106),
+    ("LP", 107),
+    ("EUI48", 108),
+    ("EUI64", 109),
+    ("NXNAME", 128),
+    ("TKEY", 249),
+    ("TSIG", 250),
+    ("IXFR", 251),
+    ("AXFR", 252),
+    ("MAILB", 253),
+    ("MAILA", 254),
+    ("ANY", ANY),
+    ("URI", 256),
+    ("CAA", 257),
+    ("AVC", 258),
+    ("AMTRELAY", 260),
+    ("RESINFO", 261),
+    ("TA", 32_768),
+    ("DLV", 32_769),
+];
+
+const RCODES: &[(&str, u16)] = &[
+    ("NOERROR", 0),
+    ("FORMERR", 1),
+    ("SERVFAIL", 2),
+    ("NXDOMAIN", 3),
+    ("NOTIMP", 4),
+    ("REFUSED", 5),
+    ("YXDOMAIN", 6),
+    ("YXRRSET", 7),
+    ("NXRRSET", 8),
+    ("NOTAUTH", 9),
+    ("NOTZONE", 10),
+    ("BADSIG", 16),
+    ("BADVERS", 16),
+    ("BADKEY", 17),
+    ("BADTIME", 18),
+    ("BADMODE", 19),
+    ("BADNAME", 20),
+    ("BADALG", 21),
+    ("BADTRUNC", 22),
+    ("BADCOOKIE", 23),
+];
+
+/// Reads a class.
+pub(super) fn class(token: &Token, findings: &mut Findings) -> Option<u16> {
+    value(token, findings, |text| find(text, CLASSES, "a class such as IN or ANY"))
+}
+
+/// Reads a record type; `TYPE65280` (RFC 3597, section 5) does too.
+pub(super) fn record_type(token: &Token, findings: &mut Findings) -> Option<u16> {
+    value(token, findings, |text| {
+        let number = text.strip_prefix("TYPE").and_then(|number| number.parse().ok());
+        match number {
+            Some(number) => Ok(number),
+            None => find(text, TYPES, "a record type such as A or SRV"),
+        }
+    })
+}
+
+/// Reads a response code, in letters of any case.
+pub(super) fn rcode(token: &Token, findings: &mut Findings) -> Option<u16> {
+    value(token, findings, |text| {
+        find(&text.to_uppercase(), RCODES, "a response code such as NXDOMAIN or SERVFAIL")
+    })
+}
+
+fn find(text: &str, known: &[(&str, u16)], what: &str) -> Result<u16, String> {
+    let found = known.iter().find(|(mnemonic, _)| *mnemonic == text);
+    found.map(|(_, number)| *number).ok_or_else(|| format!("'{text}' is not {what}"))
+}

@@ -1,0 +1,31 @@
+//! What the directives of a server block say, one type each, in CoreDNS's meaning.
+//!
+//! Values only: `corefile` reads and checks them, and whoever acts on one takes it from the
+//! [`ServerBlock`](super::ServerBlock). What of it acts already stands in `table`.
+
+mod cache;
+mod forward;
+mod guard;
+mod operate;
+mod records;
+mod reply;
+mod rewrite;
+
+pub use cache::{Cache, Half, Prefetch, ServeStale};
+pub use forward::{Carrier, Forward, HealthCheck, Policy, Protocol, Tls, Upstream};
+pub use guard::{Acl, AclAction, AclRule, Transfer, TransferTo};
+pub use operate::{Consolidate, Errors, Health, Log, LogClass, Monitor, Prometheus, Ready, Reload};
+pub use records::{Hosts, HostsEntry, Template};
+pub use reply::{Balance, Chaos, LoadBalance, Nsid};
+pub use rewrite::{AnswerRule, NameMatch, Rewrite, Rewritten};
+
+/// A regular expression that compiles, as its source.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pattern(pub(super) String);
+
+impl Pattern {
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

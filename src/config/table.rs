@@ -1,0 +1,239 @@
+//! Every directive of CoreDNS, in the order in which CoreDNS lets them act, and what becomes of it.
+//!
+//! The one place that says what of a Corefile is not in effect: whoever builds something marks its
+//! row [`Fate::Done`], or takes its option's row away. Rules that answers would be wrong or open
+//! without are refused until then, the others warned of; all are read and checked whole either way.
+
+use Fate::{Done, Ignored, Next, Refused, Unbuilt};
+
+/// What becomes of a directive, or of an option of one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fate {
+    /// It acts.
+    Done,
+    /// Not built yet, with a warning that says what is missing.
+    Next(&'static str),
+    /// Not built yet and refused, since this would be wrong without it.
+    Unbuilt(&'static str),
+    /// Nothing that this server needs, with a warning that says why.
+    Ignored(&'static str),
+    /// Nothing that this server does; the text says what to do instead.
+    Refused(&'static str),
+}
+
+/// A directive.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    pub(super) name: &'static str,
+    pub(super) fate: Fate,
+    /// It may stand several times in a block, and adds up.
+    pub(super) repeats: bool,
+}
+
+const fn once(name: &'static str, fate: Fate) -> Known {
+    Known { name, fate, repeats: false }
+}
+
+const fn many(name: &'static str, fate: Fate) -> Known {
+    Known { name, fate, repeats: true }
+}
+
+const NO_TLS: &str = "only plain DNS is served";
+const ELSEWHERE: &str = "let another server serve the zone and name it with 'forward'";
+const RESOLVER: &str = "let a resolver that does it be the upstream of 'forward'";
+
+/// The directives, in the order in which they act whatever the order of the Corefile; `workers` is
+/// ours.
+pub(super) const DIRECTIVES: &[Known] = &[
+    once("root", Refused("write each path in full")),
+    once("metadata", Ignored("nothing asks for what it collects")),
+    once("geoip", Ignored("nothing asks where clients are")),
+    once("cancel", Ignored("queries have deadlines of their own")),
+    once("proxyproto", Refused("let queries arrive with the clients' own addresses")),
+    once("quic", Ignored(NO_TLS)),
+    once("grpc_server", Ignored(NO_TLS)),
+    once("https", Ignored(NO_TLS)),
+    once("https3", Ignored(NO_TLS)),
+    once("timeouts", Ignored("connections have limits of their own")),
+    once("multisocket", Ignored("there is a socket for each of the 'workers'")),
+    once("workers", Done),
+    once("reload", Next("a Corefile that changes is not read again")),
+    once("nsid", Next("no answer carries an identifier")),
+    once("bufsize", Done),
+    many("bind", Done),
+    once("debug", Next("no debug lines are added to the log")),
+    once("trace", Ignored("there is no tracing")),
+    once("ready", Next("/ready is not served")),
+    once("health", Next("/health is not served")),
+    once("pprof", Ignored("it is about Go's runtime")),
+    once("shed", Ignored("sockets have bounds of their own")),
+    once("prometheus", Next("/metrics is not served")),
+    once("errors", Done),
+    many("log", Next("queries are not logged")),
+    many("dnstap", Ignored("queries are not copied anywhere")),
+    once("local", Refused("leave it out; clients know localhost themselves")),
+    once("dns64", Refused(RESOLVER)),
+    once("siit", Refused(RESOLVER)),
+    once("any", Refused("refuse them with 'acl { block type ANY }'")),
+    once("chaos", Next("queries of the class CH are refused")),
+    once("loadbalance", Next("its policy and its networks do not count")),
+    once("tsig", Refused("guard the port with a NetworkPolicy")),
+    many("rewrite", Unbuilt("names would be looked up as they are asked")),
+    once("autopath", Ignored("clients walk their search lists themselves")),
+    many("acl", Unbuilt("everybody would be answered")),
+    once("cache", Next("answers of upstreams are not kept")),
+    many("header", Refused("leave it out; flags are what the RFCs say")),
+    once("dnssec", Refused("answers are not signed; sign the zone elsewhere")),
+    once("tls", Refused("end TLS in front of this server; only plain DNS is served")),
+    once("minimal", Next("responses are sent whole")),
+    many("template", Unbuilt("its names would be answered by somebody else")),
+    many("transfer", Unbuilt("secondary servers would get no zone")),
+    once("dynupdate", Refused("change the cluster's objects instead")),
+    once("hosts", Unbuilt("its names would be answered by somebody else")),
+    many("route53", Refused(ELSEWHERE)),
+    many("azure", Refused(ELSEWHERE)),
+    many("clouddns", Refused(ELSEWHERE)),
+    once("k8s_external", Refused(ELSEWHERE)),
+    once("kubernetes", Done),
+    many("file", Refused(ELSEWHERE)),
+    many("auto", Refused(ELSEWHERE)),
+    many("secondary", Refused(ELSEWHERE)),
+    once("etcd", Refused(ELSEWHERE)),
+    once("loop", Next("a loop of forwarding is not looked for")),
+    many("forward", Done),
+    many("grpc", Refused("name upstreams that speak plain DNS with 'forward'")),
+    many("erratic", Refused("leave it out; it is for tests of clients")),
+    once("whoami", Refused("leave it out; 'log' says who asks")),
+    many("on", Refused("start the command beside this server")),
+    many("sign", Refused("sign the zone elsewhere")),
+    once("view", Refused("tell clients apart by the address that they ask, with 'bind'")),
+    once("nomad", Refused(ELSEWHERE)),
+];
+
+/// Directives that CoreDNS itself has no more.
+const GONE: &[(&str, &str)] = &[
+    ("federation", "CoreDNS has dropped it in 1.7.0; remove it"),
+    ("proxy", "CoreDNS has dropped it in 1.5.0; write 'forward'"),
+];
+
+/// Options, and words in their place, whose fate is another than their directive's.
+const OPTIONS: &[(&str, &str, Fate)] = &[
+    ("errors", "consolidate", Next("each error is logged")),
+    ("errors", "stacktrace", Next("a panic is logged in one line")),
+    ("prometheus", "runtime_metrics", Ignored("it is about Go's runtime")),
+    ("prometheus", "tls", Unbuilt("metrics would go out in the clear")),
+    ("kubernetes", "apiserver_burst", Ignored("one watch for each kind of object needs no rate")),
+    ("kubernetes", "apiserver_max_inflight", Ignored("watches are one for each kind of object")),
+    ("kubernetes", "apiserver_qps", Ignored("one watch for each kind of object needs no rate")),
+    ("kubernetes", "explain", Next("_explain names are not answered")),
+    ("kubernetes", "multicluster", Unbuilt("the names of its zones would not exist")),
+    ("kubernetes", "zonal", Unbuilt("zonal names would not exist")),
+    ("template", "expr", Refused("write the condition as a pattern of 'match'")),
+    ("template", "var", Refused("write its value where it is used")),
+    ("forward", "second", Unbuilt("its names would be asked of nobody")),
+    ("forward", "tls://", Unbuilt("names would be asked in the clear")),
+    ("forward", "https://", Unbuilt("names would be asked in the clear")),
+    ("forward", "quic://", Unbuilt("names would be asked in the clear")),
+    ("forward", "policy", Next("upstreams are asked in their order")),
+    ("forward", "force_tcp", Next("UDP is asked first")),
+    ("forward", "prefer_udp", Next("UDP is asked first in any case")),
+    ("forward", "expire", Next("connections are not kept")),
+    ("forward", "max_age", Next("connections are not kept")),
+    ("forward", "max_idle_conns", Next("connections are not kept")),
+    ("forward", "max_fails", Next("no upstream counts as down")),
+    ("forward", "max_connect_attempts", Next("each upstream is tried once")),
+    ("forward", "read_timeout", Next("the time for a reply is fixed")),
+    ("forward", "health_check", Next("upstreams are not checked")),
+    ("forward", "max_concurrent", Next("the number of queries is bounded by sockets alone")),
+    ("forward", "failfast_all_unhealthy_upstreams", Next("no upstream counts as down")),
+    ("forward", "next", Unbuilt("the next upstreams would not be asked")),
+    ("forward", "next_on_nodata", Unbuilt("the next upstreams would not be asked")),
+    ("forward", "failover", Unbuilt("no other upstream would be asked")),
+    ("forward", "resolver", Unbuilt("upstreams written as names would not be found")),
+    ("forward", "source_address", Unbuilt("queries would leave from another address")),
+    ("forward", "tls", Unbuilt("names would be asked in the clear")),
+    ("forward", "tls_servername", Unbuilt("certificates would not be checked")),
+    ("forward", "doh_method", Next("DNS over HTTPS is not spoken")),
+];
+
+/// The directive of this name.
+pub(super) fn known(name: &str) -> Option<&'static Known> {
+    DIRECTIVES.iter().find(|known| known.name == name)
+}
+
+/// Why a directive that CoreDNS once had is none any more.
+pub(super) fn gone(name: &str) -> Option<&'static str> {
+    GONE.iter().find(|(gone, _)| *gone == name).map(|(_, cure)| *cure)
+}
+
+/// What becomes of an option of a directive that itself is read.
+pub(super) fn option(directive: &str, option: &str) -> Fate {
+    let found = OPTIONS.iter().find(|(of, name, _)| *of == directive && *name == option);
+    found.map_or(Done, |(_, _, fate)| *fate)
+}
+
+impl Fate {
+    /// Whether a reader knows what the directive takes.
+    pub(super) fn is_read(self) -> bool {
+        matches!(self, Done | Next(_) | Unbuilt(_))
+    }
+
+    /// What is said about `what`, and whether it is a fault; nothing where it acts.
+    pub(super) fn verdict(self, what: &str) -> Option<(bool, String)> {
+        match self {
+            Done => None,
+            Next(lack) => Some((false, format!("{what} is not in effect yet: {lack}"))),
+            Ignored(reason) => Some((false, format!("{what} has no effect here: {reason}"))),
+            Unbuilt(lack) => {
+                Some((true, format!("{what} is not built yet, and {lack}; remove it")))
+            }
+            Refused(cure) => Some((true, format!("{what} is not supported; {cure}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_stands_once() {
+        let mut names: Vec<&str> = DIRECTIVES.iter().map(|known| known.name).collect();
+        names.extend(GONE.iter().map(|(name, _)| *name));
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn options_belong_to_directives_that_are_read() {
+        for (directive, name, fate) in OPTIONS {
+            assert!(known(directive).is_some_and(|known| known.fate.is_read()), "{directive}");
+            assert_ne!(*fate, Done, "{directive} {name}: leave the row out");
+        }
+    }
+
+    #[test]
+    fn the_readme_has_every_directive_with_its_fate() {
+        let readme = include_str!("../../README.md");
+        let rows: Vec<(&str, &str)> = readme
+            .lines()
+            .filter_map(|line| line.strip_prefix("| directives ")?.strip_suffix(" |"))
+            .filter_map(|row| row.split_once(" | "))
+            .collect();
+        for (label, fits) in [
+            ("in effect", (|fate| fate == Done) as fn(Fate) -> bool),
+            ("read, with a warning", |fate| matches!(fate, Next(_))),
+            ("refused until built", |fate| matches!(fate, Unbuilt(_))),
+            ("ignored with a warning", |fate| matches!(fate, Ignored(_))),
+            ("refused", |fate| matches!(fate, Refused(_))),
+        ] {
+            let (_, cell) = rows.iter().find(|(row, _)| *row == label).expect(label);
+            let written: Vec<&str> = cell.split(", ").map(|word| word.trim_matches('`')).collect();
+            let known: Vec<&str> =
+                DIRECTIVES.iter().filter(|one| fits(one.fate)).map(|one| one.name).collect();
+            assert_eq!(written, known, "README.md, '{label}'");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Which blocks there are, which names go to which of them, and the labels that they are counted
+//! under. A plan never changes; a configuration that is read again makes another one.
+#![forbid(unsafe_code)]
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use super::meter::{Counts, Meter};
+use crate::answer::{self, Asked, Settings};
+use crate::config::{Forward, Listen, ServerBlock};
+use crate::name::Name;
+use crate::serve::Upstreams;
+use crate::zone::View;
+
+/// The zone of what no block's zone holds, as CoreDNS has it.
+const DROPPED: &str = "dropped";
+
+/// What shapes an answer about a name that no block's zone holds.
+pub(super) static NO_BLOCK: Settings = Settings::DEFAULT;
+
+/// One server block, ready to answer.
+#[derive(Debug)]
+pub struct Block {
+    zones: Vec<Name>,
+    pub(super) view: Option<Arc<ArcSwap<View>>>,
+    pub(super) forward: Option<(Forward, Upstreams)>,
+    /// What shapes answers about names that are forwarded where we have none, and about others.
+    settings: [Settings; 2],
+    /// Every name of the block is forwarded, so that none has to be looked at for it.
+    forwards_all: bool,
+    pub(super) errors: bool,
+    listen: Vec<Listen>,
+}
+
+impl Block {
+    /// A block of the configuration; `view` is where its `kubernetes` publishes.
+    pub fn new(config: &ServerBlock, view: Option<Arc<ArcSwap<View>>>) -> Self {
+        let forward = config.forward.as_ref();
+        let settings = Settings {
+            payload: config.bufsize,
+            recursion: forward.is_some(),
+            upstream: forward.is_some(),
+            ede: config.kubernetes.as_ref().is_none_or(|kubernetes| kubernetes.ede),
+            ..Settings::DEFAULT
+        };
+        Self {
+            zones: config.zones.clone(),
+            view,
+            forward: forward.map(|forward| (forward.clone(), Upstreams::new(forward.addresses()))),
+            forwards_all: forward.is_none_or(|f| f.from.is_root() && f.except.is_empty()),
+            settings: [settings.clone(), Settings { upstream: false, ..settings }],
+            errors: config.errors.is_some(),
+            listen: config.listen.clone(),
+        }
+    }
+
+    /// What shapes an answer about this name.
+    #[inline]
+    pub(super) fn settings_for(&self, asked: &Asked) -> &Settings {
+        let covers = |(forward, _): &(Forward, _)| forward.covers_wire(asked.name());
+        let forwarded = self.forwards_all || self.forward.as_ref().is_some_and(covers);
+        let [upstream, own] = &self.settings;
+        if forwarded { upstream } else { own }
+    }
+}
+
+/// What was answered for one zone at one address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Series {
+    /// The address, as CoreDNS writes it: `dns://:53`.
+    pub server: String,
+    /// The zone of a server block; `dropped` for what none of them holds.
+    pub zone: String,
+    /// The counts.
+    pub counts: Counts,
+}
+
+/// All blocks that are reached through the same addresses.
+pub(super) struct Plan {
+    pub(super) blocks: Vec<Block>,
+    /// The zones of all blocks, the longest first and those of earlier blocks before those of later
+    /// ones, each with the number of its block.
+    zones: Vec<(Name, usize)>,
+    /// The addresses that clients come to, and their labels.
+    doors: Vec<(IpAddr, String)>,
+    /// Of each clerk that has ever worked by this plan.
+    meters: Mutex<Vec<Arc<Meter>>>,
+    /// Of what is finished on the runtime.
+    pub(super) late: Meter,
+}
+
+impl Plan {
+    pub(super) fn new(blocks: Vec<Block>) -> Self {
+        let of_block = |(at, block): (usize, &Block)| {
+            block.zones.iter().map(|zone| (zone.clone(), at)).collect::<Vec<_>>()
+        };
+        let mut zones: Vec<(Name, usize)> = blocks.iter().enumerate().flat_map(of_block).collect();
+        zones.sort_by_key(|(zone, _)| std::cmp::Reverse(zone.as_wire().len()));
+        let doors = doors(blocks.first().map_or(&[], |block| &block.listen));
+        let late = Meter::new((zones.len() + 1) * doors.len());
+        Self { blocks, zones, doors, meters: Mutex::default(), late }
+    }
+
+    /// The place of the longest zone that holds the name; behind the last where there is none.
+    #[inline]
+    pub(super) fn choose(&self, asked: &Asked) -> usize {
+        let fits = |zone: &Name| zone.is_root() || answer::is_within(asked.name(), zone.as_wire());
+        let found = self.zones.iter().position(|(zone, _)| fits(zone));
+        found.unwrap_or(self.zones.len())
+    }
+
+    /// The number of the block that a zone belongs to, by its place.
+    #[inline]
+    pub(super) fn block(&self, place: usize) -> Option<usize> {
+        self.zones.get(place).map(|zone| zone.1)
+    }
+
+    /// The cell of a meter for a query that came to this door and whose zone has this place.
+    #[inline]
+    pub(super) fn cell(&self, door: Option<IpAddr>, place: usize) -> usize {
+        let mut at = 0;
+        // Where there are several, a wildcard is the first; only it can be meant by no other.
+        if self.doors.len() > 1 {
+            let same = |(address, _): &(IpAddr, String)| Some(*address) == door;
+            at = self.doors.iter().position(same).unwrap_or(0);
+        }
+        at * (self.zones.len() + 1) + place
+    }
+
+    /// A meter for one more clerk.
+    pub(super) fn meter(&self) -> Arc<Meter> {
+        let meter = Arc::new(Meter::new((self.zones.len() + 1) * self.doors.len()));
+        self.meters.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&meter));
+        meter
+    }
+
+    /// What has been answered by this plan so far.
+    pub(super) fn answered(&self) -> Vec<Series> {
+        let zones = self.zones.iter().map(|(zone, _)| zone.to_string());
+        let zones: Vec<String> = zones.chain([DROPPED.to_owned()]).collect();
+        let labels = self.doors.iter().flat_map(|door| zones.iter().map(move |zone| (door, zone)));
+        let mut all: Vec<Series> = labels
+            .map(|((_, server), zone)| Series {
+                server: server.clone(),
+                zone: zone.clone(),
+                counts: Counts::default(),
+            })
+            .collect();
+        let meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        for meter in meters.iter().map(|meter| &**meter).chain([&self.late]) {
+            all.iter_mut().zip(meter.read()).for_each(|(series, more)| series.counts.add(&more));
+        }
+        all
+    }
+}
+
+/// The addresses of a plan and their labels, a wildcard first.
+fn doors(listen: &[Listen]) -> Vec<(IpAddr, String)> {
+    let label = |address: SocketAddr| {
+        let anywhere = address.ip().is_unspecified();
+        if anywhere { format!("dns://:{}", address.port()) } else { format!("dns://{address}") }
+    };
+    let mut doors: Vec<(IpAddr, String)> = Vec::new();
+    for Listen { address, .. } in listen {
+        let label = label(*address);
+        // Both families' wildcards are one address to CoreDNS.
+        if doors.iter().all(|door| door.1 != label) {
+            doors.push((address.ip(), label));
+        }
+    }
+    doors.sort_by_key(|(address, _)| !address.is_unspecified());
+    if doors.is_empty() {
+        doors.push((IpAddr::from([0; 4]), "dns://".to_owned()));
+    }
+    doors
+}

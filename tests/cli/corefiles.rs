@@ -1,0 +1,160 @@
+//! The Corefiles that distributions of Kubernetes come with, whole: each is understood, and what of
+//! it is not in effect is told, line by line.
+//!
+//! GKE comes with kube-dns; its file is that of the CoreDNS project's own deployment, which is what
+//! people put in its place. Paths below `/etc` are those of the test's own folder.
+
+use crate::run::Room;
+
+/// What `check` says of a Corefile; `warning: Corefile:` or `error: Corefile:` in front.
+struct Distribution {
+    name: &'static str,
+    text: &'static str,
+    /// Understood, but refused until it is built.
+    errors: &'static [&'static str],
+    /// Told only where there is no error.
+    warnings: &'static [&'static str],
+}
+
+macro_rules! corefile {
+    ($name:literal) => {
+        include_str!(concat!("../corefiles/", $name, ".Corefile"))
+    };
+}
+
+/// What every one of them lacks, at these lines.
+const HEALTH: &str = "'health' is not in effect yet: /health is not served";
+const READY: &str = "'ready' is not in effect yet: /ready is not served";
+const METRICS: &str = "'prometheus' is not in effect yet: /metrics is not served";
+const CACHE: &str = "'cache' is not in effect yet: answers of upstreams are not kept";
+const LOOP: &str = "'loop' is not in effect yet: a loop of forwarding is not looked for";
+const RELOAD: &str = "'reload' is not in effect yet: a Corefile that changes is not read again";
+const BALANCE: &str =
+    "'loadbalance' is not in effect yet: its policy and its networks do not count";
+const CONCURRENT: &str = "'max_concurrent' of 'forward' is not in effect yet: the number of \
+                          queries is bounded by sockets alone";
+
+fn distributions() -> Vec<Distribution> {
+    let kubeadm: &[&str] = &[
+        "3:5: HEALTH",
+        "6:5: READY",
+        "12:5: METRICS",
+        "14:8: CONCURRENT",
+        "16:5: CACHE",
+        "20:5: LOOP",
+        "21:5: RELOAD",
+        "22:5: BALANCE",
+    ];
+    let of = |name, text, errors, warnings| Distribution { name, text, errors, warnings };
+    vec![
+        of("kubeadm", corefile!("kubeadm"), &[], kubeadm),
+        of("kind", corefile!("kind"), &[], kubeadm),
+        of(
+            "eks",
+            corefile!("eks"),
+            &[],
+            &[
+                "3:5: HEALTH",
+                "6:5: READY",
+                "11:5: METRICS",
+                "13:5: CACHE",
+                "14:5: LOOP",
+                "15:5: RELOAD",
+                "16:5: BALANCE",
+            ],
+        ),
+        of(
+            "gke",
+            corefile!("gke"),
+            &[],
+            &[
+                "3:5: HEALTH",
+                "6:5: READY",
+                "10:5: METRICS",
+                "12:7: CONCURRENT",
+                "14:5: CACHE",
+                "15:5: LOOP",
+                "16:5: RELOAD",
+                "17:5: BALANCE",
+            ],
+        ),
+        of(
+            "openshift",
+            corefile!("openshift"),
+            &[],
+            &[
+                "4:5: 'log' is not in effect yet: queries are not logged",
+                "7:5: HEALTH",
+                "10:5: READY",
+                "15:5: METRICS",
+                "17:9: 'policy' of 'forward' is not in effect yet: upstreams are asked in their order",
+                "19:5: CACHE",
+                "22:5: RELOAD",
+                "25:5: 'chaos' is not in effect yet: queries of the class CH are refused",
+            ],
+        ),
+        of("minikube", corefile!("minikube"), &["14:5: HOSTS"], &[]),
+        of("k3s", corefile!("k3s"), &["9:5: HOSTS"], &[]),
+        of("aks", corefile!("aks"), &["19:5: TEMPLATE", "24:5: TEMPLATE"], &[]),
+    ]
+}
+
+fn in_full(line: &str, grade: &str) -> String {
+    let wrong = "is not built yet, and its names would be answered by somebody else; remove it";
+    let mut line = format!("{grade}: Corefile:{line}");
+    for (short, text) in [
+        ("HEALTH", HEALTH),
+        ("READY", READY),
+        ("METRICS", METRICS),
+        ("CACHE", CACHE),
+        ("LOOP", LOOP),
+        ("RELOAD", RELOAD),
+        ("BALANCE", BALANCE),
+        ("CONCURRENT", CONCURRENT),
+        ("HOSTS", &format!("'hosts' {wrong}")),
+        ("TEMPLATE", &format!("'template' {wrong}")),
+    ] {
+        line = line.replace(short, text);
+    }
+    line
+}
+
+#[test]
+fn each_is_understood() {
+    for Distribution { name, text, errors, warnings } in distributions() {
+        let room = Room::new();
+        room.write("etc/resolv.conf", "nameserver 192.0.2.53\n");
+        room.write("etc/coredns/NodeHosts", "192.0.2.1 node-1\n");
+        room.write("Corefile", text.replace("/etc/", "etc/"));
+        let ended = room.run(&["check", "-c", "Corefile"]);
+        let expected: Vec<String> = errors
+            .iter()
+            .map(|line| in_full(line, "error"))
+            .chain(warnings.iter().map(|line| in_full(line, "warning")))
+            .collect();
+        let lines: Vec<&str> = ended.out.lines().collect();
+        assert_eq!(lines, expected, "{name}");
+        assert_eq!(ended.code, i32::from(!errors.is_empty()), "{name}");
+    }
+}
+
+/// What users of k3s and AKS hang into them is read, and has places of its own.
+#[test]
+fn what_is_hung_into_them_is_read() {
+    for (text, folder) in [(corefile!("k3s"), "etc/coredns/custom"), (corefile!("aks"), "custom")] {
+        let room = Room::new();
+        room.write("etc/resolv.conf", "nameserver 192.0.2.53\n");
+        room.write("etc/coredns/NodeHosts", "192.0.2.1 node-1\n");
+        room.write("Corefile", text.replace("/etc/", "etc/"));
+        room.write(&format!("{folder}/a.override"), "log\nbufsize 1\n");
+        room.write(&format!("{folder}/b.server"), "corp.example {\n forward . 192.0.2.1\n x\n}\n");
+        let ended = room.run(&["check", "-c", "Corefile"]);
+        for expected in [
+            format!("error: {folder}/a.override:2:9: '1' is not a whole number from 512 to 4096"),
+            format!("error: {folder}/b.server:3:2: unknown directive 'x'"),
+        ] {
+            let count = ended.out.lines().filter(|line| line.starts_with(&expected)).count();
+            assert_eq!(count, 1, "{expected}: {}", ended.out);
+        }
+    }
+}
