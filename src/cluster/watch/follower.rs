@@ -22,7 +22,7 @@ use super::recall::Recalls;
 use super::split::{LineSplitter, ListSplitter};
 use super::target::{Fresh, Target, rule};
 use super::version::Version;
-use super::wire::{self, Envelope, Wanted, WireStatus};
+use super::wire::{self, Envelope, Identity, Wanted, WireStatus};
 use super::{Sink, Timing};
 use crate::cluster::{Change, Kind, Object, ObjectKey, Refusal};
 
@@ -327,7 +327,15 @@ impl Follower {
             let unknown = || Fault::Broken("an error of no known form".into());
             return Err(status(json, list.is_some()).unwrap_or_else(unknown));
         }
-        let identity = wire::identity(json).map_err(broken)?;
+        // Read once; of what is no object, or none that counts, the metadata are enough.
+        let object = match &*event {
+            "ADDED" | "MODIFIED" => self.read(json)?,
+            _ => None,
+        };
+        let identity = match &object {
+            Some(object) => Identity::of(object),
+            None => wire::identity(json).map_err(broken)?,
+        };
         let seen = Version::new(&identity.version);
         // Within one watch versions grow, so that what is not newer has been told before.
         let repeated = seen.number().is_some()
@@ -338,7 +346,7 @@ impl Follower {
                 if repeated || !is_news(&mut recalls, &identity.key, &identity.version) {
                     return Ok(());
                 }
-                changes.extend(self.read(json)?.map(Change::Put));
+                changes.extend(object.map(Change::Put));
             }
             "DELETED" => {
                 if repeated && self.facts.new_deletions()

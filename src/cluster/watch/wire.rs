@@ -60,6 +60,15 @@ pub(super) struct Identity {
     pub(super) initial_events_end: bool,
 }
 
+impl Identity {
+    /// That of an object that has been read.
+    pub(super) fn of(object: &Object) -> Self {
+        let Meta { key, resource_version, .. } = object.meta();
+        let version = resource_version.clone().unwrap_or_default();
+        Self { key: key.clone(), version, initial_events_end: false }
+    }
+}
+
 /// Reads an object's metadata only.
 pub(super) fn identity(json: &[u8]) -> serde_json::Result<Identity> {
     let Bare { metadata } = serde_json::from_slice(json)?;
