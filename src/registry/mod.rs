@@ -13,6 +13,7 @@ mod pending;
 mod publisher;
 mod restore;
 mod staged;
+mod tidy;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

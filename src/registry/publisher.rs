@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, after, never, select};
 use super::Registry;
 use super::model::Namespace;
 use super::pending::Dirty;
+use super::tidy::Untidiness;
 use crate::cluster::{Kind, KindSet, ObjectKey};
 use crate::name::push_label;
 use crate::zone::{Delta, Inputs, Spec, State, View, compile};
@@ -22,13 +23,6 @@ const PART: usize = 256;
 /// In how many parts at most a view is made: each part of a large one touches most of the table, so
 /// that parts of one size would make for work that grows with the square of the cluster.
 const PARTS: usize = 16;
-
-/// After how much looked at for one view memory is tidied: more than daily business, less than a
-/// list of a cluster that would be missed.
-const TIDY_AFTER: usize = 2_000;
-/// After how long without a change it is tidied once more: by then the source and the query threads
-/// have let go of what they held for the list.
-const TIDY_REST: Duration = Duration::from_secs(1);
 
 /// Where the serial's time comes from.
 pub trait Clock: Send + 'static {
@@ -52,8 +46,7 @@ pub struct Publisher<C = SystemClock> {
     registry: Arc<Registry>,
     clock: C,
     tidy: fn(),
-    /// Much was compiled, and what the other threads let go since has not been given back.
-    untidy: bool,
+    untidiness: Untidiness,
     told: Box<dyn Fn() + Send>,
     /// What the registry's objects make, shown or not.
     built: Arc<View>,
@@ -77,11 +70,12 @@ impl<C: Clock> Publisher<C> {
     /// The publisher of `registry`, of which there must be but one.
     pub fn new(registry: Arc<Registry>, clock: C) -> Self {
         let built = Arc::new(View::empty(Arc::clone(&registry.spec), registry.seed));
-        Self { registry, clock, tidy: || (), untidy: false, told: Box::new(|| ()), built }
+        let untidiness = Untidiness::new(Instant::now());
+        Self { registry, clock, tidy: || (), untidiness, told: Box::new(|| ()), built }
     }
 
-    /// Has `tidy` run after each view for which much was compiled, such as a first list: for an
-    /// allocator that gives memory back only when told to.
+    /// Has `tidy` run after each view for which much was compiled, such as a first list, and now and
+    /// then after small ones: for an allocator that gives memory back only when told to.
     #[must_use]
     pub fn with_tidy(self, tidy: fn()) -> Self {
         Self { tidy, ..self }
@@ -92,13 +86,13 @@ impl<C: Clock> Publisher<C> {
         let mut published: Option<Instant> = None;
         loop {
             let woken = self.registry.woken.clone();
-            let rest = if self.untidy { after(TIDY_REST) } else { never() };
+            let rest = self.untidiness.rest().map_or_else(never, after);
             select! {
                 recv(stop) -> _ => return,
                 recv(woken) -> _ => {}
                 recv(rest) -> _ => {
-                    self.untidy = false;
                     (self.tidy)();
+                    self.untidiness.rested(Instant::now());
                     continue;
                 }
             }
@@ -132,8 +126,7 @@ impl<C: Clock> Publisher<C> {
             self.built = Arc::new(next);
         }
         let published = changed && self.show();
-        if looked_at > TIDY_AFTER {
-            self.untidy = true;
+        if self.untidiness.after_view(looked_at, Instant::now()) {
             (self.tidy)();
         }
         published
