@@ -67,6 +67,10 @@ pub enum Cause {
     Upstream(Failure),
     /// Who answers was asked, and is told.
     Identity,
+    /// The access list forbids it.
+    Blocked,
+    /// The access list lets nothing be told.
+    Filtered,
     /// The asked type or class is not served.
     NotServed,
     /// The message is malformed, or asks for something unknown.

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::cause::Cause;
+use super::cause::{Cause, Failure};
 use super::query::Rcode;
 use crate::cluster::{KindSet, Refusal, Refused};
 use crate::zone::View;
@@ -16,7 +16,12 @@ const OPTION: u16 = 15;
 mod code {
     pub(super) const STALE_ANSWER: u16 = 3;
     pub(super) const NOT_READY: u16 = 14;
+    pub(super) const BLOCKED: u16 = 15;
+    pub(super) const FILTERED: u16 = 17;
     pub(super) const STALE_NXDOMAIN: u16 = 19;
+    pub(super) const NOT_AUTHORITATIVE: u16 = 20;
+    pub(super) const NO_REACHABLE_AUTHORITY: u16 = 22;
+    pub(super) const NETWORK_ERROR: u16 = 23;
 }
 
 /// One extended error, on the stack.
@@ -27,6 +32,19 @@ pub(super) struct ExtendedError {
 }
 
 impl ExtendedError {
+    /// What there is to say about an answer that no view has made, without a text.
+    pub(super) fn of_cause(cause: Cause) -> Option<Self> {
+        let code = match cause {
+            Cause::Blocked => code::BLOCKED,
+            Cause::Filtered => code::FILTERED,
+            Cause::NotOurs => code::NOT_AUTHORITATIVE,
+            Cause::Upstream(Failure::Unreachable) => code::NO_REACHABLE_AUTHORITY,
+            Cause::Upstream(Failure::Unusable) => code::NETWORK_ERROR,
+            _ => return None,
+        };
+        Some(Self { code, text: [0; TEXT_MOST], len: 0 })
+    }
+
     /// What there is to say about an answer from this view.
     pub(super) fn of(view: &View, rcode: Rcode, cause: Cause) -> Option<Self> {
         let mut error = Self { code: code::NOT_READY, text: [0; TEXT_MOST], len: 0 };
@@ -39,7 +57,7 @@ impl ExtendedError {
                 };
                 error.write_str(doubt)
             }
-            _ => return None,
+            _ => return Self::of_cause(cause),
         };
         // What does not fit is cut.
         let _ = written;

@@ -108,7 +108,7 @@ mod tests {
         message.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0, 0]);
         message.extend_from_slice(&u16::try_from(options.len()).unwrap().to_be_bytes());
         message.extend_from_slice(options);
-        let settings = Settings { identity: identity(), ..Settings::DEFAULT };
+        let settings = Settings { identity: identity(), ede: false, ..Settings::DEFAULT };
         let desk = Desk { view: None, settings: &settings, transport: Transport::Udp, rotation: 0 };
         let mut out = vec![0; 4_096];
         match answer(&desk, &message, &mut Query::default(), &mut out) {

@@ -177,7 +177,8 @@ pub fn chased(
     }
 }
 
-/// A response that holds nothing but a code, such as SERVFAIL where an upstream failed.
+/// A response that holds nothing but a code, such as SERVFAIL where an upstream failed, and an
+/// extended error (RFC 8914) for whoever asks with EDNS.
 pub fn error(
     desk: &Desk<'_>,
     message: &[u8],
@@ -187,7 +188,10 @@ pub fn error(
     out: &mut [u8],
 ) -> Outcome {
     let reply = Reply::new(out, message, query, limit(desk, query));
-    Outcome::Reply { len: reply.finish(query, rcode, false, desk.settings, None), rcode, cause }
+    let told = query.edns.is_some() && desk.settings.ede;
+    let error = if told { ExtendedError::of_cause(cause) } else { None };
+    let len = reply.finish(query, rcode, false, desk.settings, error.as_ref());
+    Outcome::Reply { len, rcode, cause }
 }
 
 #[inline]

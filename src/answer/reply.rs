@@ -84,6 +84,8 @@ impl<'o> Reply<'o> {
     pub(super) fn drop_additional(&mut self) {
         if self.section != Section::Answer {
             self.at = self.answers_end;
+            self.counts = [self.counts[0], 0, 0];
+            self.section = Section::Answer;
         }
     }
 

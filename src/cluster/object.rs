@@ -1,6 +1,7 @@
 //! The Kubernetes objects that DNS needs, holding only what DNS needs of them.
 
 use std::net::IpAddr;
+use std::time::SystemTime;
 
 use smallvec::SmallVec;
 
@@ -394,6 +395,9 @@ pub enum Change {
     Put(Object),
     /// The object is gone.
     Remove(Kind, ObjectKey),
+    /// The endpoints of this Service, as they were put last, are so because of something that
+    /// happened then: a controller says so. Only to be measured, and never said of a list's objects.
+    Triggered(ObjectKey, SystemTime),
     /// The list of this kind is complete.
     ListEnds(Kind),
     /// The source has no objects of this kind and says so for good: it counts as listed, and where

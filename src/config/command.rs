@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use super::flags::{Cli, DEFAULT_PORT, LogOptions, RunOptions, Sub};
-use super::{Config, ConfigError, corefile, quick, unbuilt};
+use super::flags::{Cli, DEFAULT_PORT, LogLevel, LogOptions, RunOptions, Sub};
+use super::{Config, ConfigError, coredns, corefile, quick, unbuilt};
 use crate::name::Name;
 
 /// What to do.
@@ -45,6 +45,8 @@ pub struct Run {
     pub config: Config,
     /// Everything about logs.
     pub log: LogOptions,
+    /// Where the number of the process is written while it serves.
+    pub pid_file: Option<PathBuf>,
 }
 
 /// Why there is nothing to do.
@@ -68,12 +70,16 @@ impl Exit {
 
 /// Reads a command line, its first word the program's name, and the Corefile that it names.
 pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
-    let args = as_ours(args.into_iter().collect())?;
+    let args = coredns::as_ours(args.into_iter().collect())?;
     let cli = Cli::try_parse_from(args).map_err(|error| boil_down(&error))?;
     let run = |options: RunOptions| {
-        let (mut config, log) = configure(options)?;
+        let (mut log, pid_file) = (options.log, options.pid_file.clone());
+        let mut config = configure(options)?;
+        if config.servers.iter().any(|server| server.debug) && log.level != LogLevel::Trace {
+            log.level = LogLevel::Debug;
+        }
         unbuilt::judge_snapshots(&mut config).map_err(Exit::Fault)?;
-        Ok(Run { config, log })
+        Ok(Run { config, log, pid_file })
     };
     match cli.command {
         Sub::Serve(options) => Ok(Command::Serve(run(options)?)),
@@ -88,8 +94,8 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
     }
 }
 
-fn configure(options: RunOptions) -> Result<(Config, LogOptions), Exit> {
-    let RunOptions { conf, quick, dns_port, log } = options;
+fn configure(options: RunOptions) -> Result<Config, Exit> {
+    let RunOptions { conf, quick, dns_port, .. } = options;
     let Some(path) = conf else {
         if dns_port.is_some() {
             return Err(Exit::Fault(
@@ -97,8 +103,7 @@ fn configure(options: RunOptions) -> Result<(Config, LogOptions), Exit> {
             ));
         }
         let config = quick::configure(quick).map_err(Exit::Fault)?;
-        unbuilt::refuse_listeners(&config).map_err(Exit::Fault)?;
-        return Ok((config, log));
+        return Ok(config);
     };
     if let Some(option) = quick.first_given() {
         return Err(Exit::Fault(format!(
@@ -106,9 +111,8 @@ fn configure(options: RunOptions) -> Result<(Config, LogOptions), Exit> {
             path.display()
         )));
     }
-    let config = corefile::read(&path, dns_port.unwrap_or(DEFAULT_PORT))
-        .map_err(|errors| Exit::Fault(first_of(&errors, &path)))?;
-    Ok((config, log))
+    corefile::read(&path, dns_port.unwrap_or(DEFAULT_PORT))
+        .map_err(|errors| Exit::Fault(first_of(&errors, &path)))
 }
 
 /// The first fault, and where the others are to be seen.
@@ -122,46 +126,6 @@ fn first_of(errors: &[ConfigError], path: &Path) -> String {
             path.display()
         ),
     }
-}
-
-/// Turns CoreDNS's own command line, whose long options have one dash, into ours.
-fn as_ours(args: Vec<OsString>) -> Result<Vec<OsString>, Exit> {
-    let foreign = |arg: &OsString| {
-        let word = arg.to_str()?.strip_prefix('-')?;
-        let (name, value) = match word.strip_prefix('-').unwrap_or(word).split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (word.strip_prefix('-').unwrap_or(word), None),
-        };
-        let known = ["conf", "dns.port", "p", "version", "plugins", "quiet", "pidfile"];
-        known.into_iter().find(|known| *known == name).map(|name| (name, value))
-    };
-    if args.get(1).and_then(foreign).is_none() {
-        return Ok(args);
-    }
-    let mut ours: Vec<OsString> = args.iter().take(1).cloned().collect();
-    ours.push("serve".into());
-    for arg in args.into_iter().skip(1) {
-        let Some((name, value)) = foreign(&arg) else {
-            ours.push(arg);
-            continue;
-        };
-        ours.push(match name {
-            "version" => return Err(Exit::Print(version())),
-            "conf" => "--conf".into(),
-            "dns.port" | "p" => "--dns-port".into(),
-            other => {
-                return Err(Exit::Fault(format!(
-                    "the option -{other} of CoreDNS is not built yet"
-                )));
-            }
-        });
-        ours.extend(value.map(OsString::from));
-    }
-    Ok(ours)
-}
-
-fn version() -> String {
-    format!("fingerpost {}\n", env!("CARGO_PKG_VERSION"))
 }
 
 fn boil_down(error: &clap::Error) -> Exit {

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use super::*;
 use crate::config::{
-    ApiServer, Cidr, Errors, Forward, Kubernetes, Listen, LogFormat, LogLevel, ServerBlock, Source,
-    Upstream,
+    ApiServer, Chaos, Cidr, Errors, Forward, Kubernetes, Listen, LogFormat, LogLevel, Nsid,
+    ServerBlock, Source, Upstream,
 };
 use crate::zone::{Fallthrough, Pods, Selectorless, Spec, Zone};
 
@@ -127,18 +127,6 @@ const FAULTS: &[(&str, &str)] = &[
         "--manifests and --kubeconfig cannot stand together; objects come from one of them",
     ),
     (
-        "serve --manifests x --health :8080",
-        "--health is not built yet; drop it, or write --health off",
-    ),
-    (
-        "serve --manifests x --ready :8181",
-        "--ready is not built yet; drop it, or write --ready off",
-    ),
-    (
-        "serve --manifests x --metrics :9153",
-        "--metrics is not built yet; drop it, or write --metrics off",
-    ),
-    (
         "serve -c Corefile --ttl 5",
         "-c/--conf and --ttl cannot stand together; drop --ttl and write it into Corefile",
     ),
@@ -156,8 +144,20 @@ const FAULTS: &[(&str, &str)] = &[
         "/nowhere/Corefile: cannot be read: No such file or directory (os error 2)",
     ),
     ("-conf", "a value is required for '--conf <FILE>' but none was supplied"),
-    ("-dns.port 1053", "-dns.port is for a Corefile; add -c FILE, or write --listen ADDR:PORT"),
-    ("-quiet -conf x", "the option -quiet of CoreDNS is not built yet"),
+    (
+        "-dns.port 1053",
+        "there is no file 'Corefile' here; add -conf FILE, or write 'fingerpost serve' with \
+             --listen ADDR:PORT",
+    ),
+    (
+        "serve --dns-port 1053",
+        "-dns.port is for a Corefile; add -c FILE, or write --listen ADDR:PORT",
+    ),
+    (
+        "-quiet=maybe -conf x",
+        "'maybe' is no value of -quiet; write -quiet, -quiet=true or -quiet=false",
+    ),
+    ("-conf x y", "unexpected argument 'y' found"),
     ("explain", "the following required arguments were not provided: <NAME>"),
     ("explain a..b", "invalid value 'a..b' for '<NAME>': a label is empty"),
     ("check", "check: nothing is named; add -c FILE for a Corefile or --manifests PATH"),
@@ -186,6 +186,16 @@ fn help_and_version_go_to_standard_output() {
     assert_eq!(run("").unwrap_err().code(), 2);
 }
 
+/// What every block of quick options says of itself.
+fn told() -> ServerBlock {
+    let version = concat!("fingerpost-", env!("CARGO_PKG_VERSION")).into();
+    ServerBlock {
+        chaos: Some(Chaos { version, authors: Vec::new() }),
+        nsid: Some(Nsid { data: None }),
+        ..ServerBlock::default()
+    }
+}
+
 #[test]
 fn quick_options_alone() {
     let expected = Config {
@@ -206,7 +216,7 @@ fn quick_options_alone() {
             }),
             forward: None,
             errors: Some(Errors::default()),
-            ..ServerBlock::default()
+            ..told()
         }],
         warnings: vec![super::super::no_upstream("name one with --upstream ADDR")],
         ..Config::default()
@@ -256,7 +266,7 @@ fn every_quick_option() {
                     .to_vec(),
             )),
             errors: Some(Errors::default()),
-            ..ServerBlock::default()
+            ..told()
         }],
         workers: Some(3),
         ..Config::default()
@@ -273,7 +283,10 @@ fn the_other_commands() {
     };
     assert_eq!(asked, name("db.shop.svc.cluster.local"));
     assert_eq!(record_type.as_deref(), Some("SRV"));
-    assert_eq!(told.log, LogOptions { format: LogFormat::Json, level: LogLevel::Trace });
+    assert_eq!(
+        told.log,
+        LogOptions { format: LogFormat::Json, level: LogLevel::Trace, quiet: false }
+    );
     assert!(matches!(run("dump --manifests m"), Ok(Command::Dump(_))));
     assert_eq!(
         run("check -c Corefile --manifests m"),

@@ -59,6 +59,9 @@ pub(super) struct RunOptions {
     /// The port of a Corefile's zones that name none; CoreDNS's -dns.port
     #[arg(long = "dns-port", value_name = "PORT", hide = true)]
     pub(super) dns_port: Option<u16>,
+    /// Where the number of the process is written while it serves; CoreDNS's -pidfile
+    #[arg(long = "pidfile", value_name = "FILE", hide = true)]
+    pub(super) pid_file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) log: LogOptions,
 }
@@ -101,13 +104,13 @@ pub(super) struct QuickOptions {
     /// Forward other names there, or to a resolv.conf's servers; repeatable [default: none]
     #[arg(long, value_name = "ADDR[:PORT]|FILE")]
     pub(super) upstream: Vec<String>,
-    /// Serve /health there (not built yet) [default: off]
+    /// Serve /health there [default: off]
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = Http::parse)]
     pub(super) health: Option<Http>,
-    /// Serve /ready there (not built yet) [default: off]
+    /// Serve /ready there [default: off]
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = Http::parse)]
     pub(super) ready: Option<Http>,
-    /// Serve /metrics there (not built yet) [default: off]
+    /// Serve /metrics there [default: off]
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = Http::parse)]
     pub(super) metrics: Option<Http>,
     /// UDP threads, 1 to 1024 [default: the CPUs that it may use]
@@ -152,6 +155,9 @@ pub struct LogOptions {
     /// Log what is at least this serious
     #[arg(long = "log-level", value_name = "LEVEL", default_value = "info")]
     pub level: LogLevel,
+    /// Nothing of the start is logged unless it fails; CoreDNS's -quiet
+    #[arg(long, hide = true)]
+    pub quiet: bool,
 }
 
 /// The form of log lines.

@@ -26,6 +26,11 @@ pub fn interfaces() -> Vec<Interface> {
     .collect()
 }
 
+/// The name of this host, in a cluster the pod's; empty where it has none.
+pub fn host_name() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod coredns;
 mod corefile;
 mod directives;
 mod error;
@@ -33,7 +34,7 @@ pub use directives::{
 };
 pub use error::{ConfigError, Position, Warning};
 pub use flags::{LogFormat, LogLevel, LogOptions};
-pub use interfaces::{Interface, interfaces};
+pub use interfaces::{Interface, host_name, interfaces};
 pub use value::{Cidr, DNS_PORT, MAX_UPSTREAMS};
 
 /// The largest UDP response with EDNS where nothing else is said, in octets (RFC 9715, section 3.1

@@ -5,11 +5,14 @@ use std::collections::HashSet;
 use super::flags::QuickOptions;
 use super::value::parse_upstreams;
 use super::{
-    ApiServer, Config, DNS_PORT, Errors, Forward, Kubernetes, Listen, MAX_UPSTREAMS, Protocol,
-    ServerBlock, Source, no_upstream,
+    ApiServer, Chaos, Config, DNS_PORT, Errors, Forward, Kubernetes, Listen, MAX_UPSTREAMS, Nsid,
+    Protocol, ServerBlock, Source, no_upstream,
 };
 use crate::name::Name;
 use crate::zone::{Fallthrough, Spec, Zone};
+
+/// What `version.bind` says where no Corefile does.
+const VERSION: &str = concat!("fingerpost-", env!("CARGO_PKG_VERSION"));
 
 /// What the options say; the error is one line that names the option.
 pub(super) fn configure(options: QuickOptions) -> Result<Config, String> {
@@ -70,6 +73,8 @@ pub(super) fn configure(options: QuickOptions) -> Result<Config, String> {
             kubernetes: Some(kubernetes),
             forward,
             errors: Some(Errors::default()),
+            chaos: Some(Chaos { version: VERSION.into(), authors: Vec::new() }),
+            nsid: Some(Nsid { data: None }),
             ..ServerBlock::default()
         }],
         workers: options.workers,

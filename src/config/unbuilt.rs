@@ -1,7 +1,4 @@
-//! What is understood but cannot act yet, and would be missed in silence: a run with it is refused.
-//!
-//! HTTP listeners of a Corefile are not refused but warned of where they are read, so that the
-//! Corefile of a cluster loads; on the command line nobody asks for them without wanting them.
+//! What is understood but could not act, and would be missed in silence.
 
 use std::collections::BTreeMap;
 
@@ -27,18 +24,6 @@ pub(super) fn judge_snapshots(config: &mut Config) -> Result<(), String> {
             config.warnings.push(Warning(format!(
                 "{place}snapshot has no effect with manifests, which are on the disk already"
             )));
-        }
-    }
-    Ok(())
-}
-
-/// The first thing that only the command line asks for and that a run would lack.
-pub(super) fn refuse_listeners(config: &Config) -> Result<(), String> {
-    for (option, address) in
-        [("--health", config.health), ("--ready", config.ready), ("--metrics", config.metrics)]
-    {
-        if address.is_some() {
-            return Err(format!("{option} is not built yet; drop it, or write {option} off"));
         }
     }
     Ok(())

@@ -14,6 +14,7 @@ use arc_swap::{ArcSwap, Cache};
 use super::meter::{Answered, Maker, Meter, duration_bucket, nanoseconds};
 use super::plan::{Block, NO_BLOCK, Plan};
 use crate::answer::{self, Ahead, Cause, Outcome, Query, Rcode, Reject, Transport};
+use crate::config::AclAction;
 use crate::serve::{self, Asker, Step};
 use crate::zone::View;
 
@@ -136,8 +137,15 @@ impl serve::Clerk for Clerk {
             return Step::Silence;
         };
         let transport = asker.transport();
-        let work =
-            Work { message, query, read: *read, ahead: *ahead, transport, rotation: *rotation };
+        let work = Work {
+            message,
+            query,
+            read: *read,
+            ahead: *ahead,
+            asker,
+            transport,
+            rotation: *rotation,
+        };
         let (block, view) = seat.block(*place);
         match decide(block, view, work, out) {
             Outcome::Reply { len, rcode, cause } => {
@@ -179,6 +187,7 @@ fn maker(cause: Cause) -> Maker {
     match cause {
         Cause::NotOurs | Cause::Malformed | Cause::NotServed => Maker::Server,
         Cause::Identity => Maker::Chaos,
+        Cause::Blocked | Cause::Filtered => Maker::Acl,
         _ => Maker::Kubernetes,
     }
 }
@@ -190,6 +199,8 @@ pub(super) struct Work<'w> {
     pub(super) query: &'w Query,
     pub(super) read: Result<(), Reject>,
     pub(super) ahead: Option<Ahead>,
+    pub(super) asker: Asker<'w>,
+    /// How the answer must fit, which may be another way than the query came.
     pub(super) transport: Transport,
     pub(super) rotation: u32,
 }
@@ -202,7 +213,7 @@ pub(super) fn decide(
     work: Work<'_>,
     out: &mut [u8],
 ) -> Outcome {
-    let Work { message, query, read, ahead, transport, rotation } = work;
+    let Work { message, query, read, ahead, asker, transport, rotation } = work;
     let settings = block.map_or(&NO_BLOCK, |block| block.settings_for(query.asked()));
     let desk = answer::Desk { view, settings, transport, rotation };
     match (read, block) {
@@ -211,6 +222,17 @@ pub(super) fn decide(
             answer::error(&desk, message, query, rcode, Cause::Malformed, out)
         }
         (Ok(()), None) => answer::error(&desk, message, query, Rcode::Refused, Cause::NotOurs, out),
+        (Ok(()), Some(block)) if !block.guard.is_empty() => {
+            let (asked, qtype) = (query.asked(), query.qtype());
+            let refuse =
+                |rcode, cause, out| answer::error(&desk, message, query, rcode, cause, out);
+            match block.guard.judge(asked, qtype, asker.from().ip()) {
+                AclAction::Allow => answer::respond(&desk, message, query, ahead, out),
+                AclAction::Block => refuse(Rcode::Refused, Cause::Blocked, out),
+                AclAction::Filter => refuse(Rcode::NoError, Cause::Filtered, out),
+                AclAction::Drop => Outcome::Silence,
+            }
+        }
         (Ok(()), Some(_)) => answer::respond(&desk, message, query, ahead, out),
     }
 }

@@ -10,7 +10,7 @@ use super::clerk::{Work, decide};
 use super::meter::{Answered, Maker};
 use super::plan::{Block, NO_BLOCK, Plan};
 use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Settings, Transport};
-use crate::serve::{Client, UpstreamError, room};
+use crate::serve::{Asker, Client, UpstreamError, room};
 
 /// How many server blocks an alias may lead through: each asks the next as a client would.
 const BLOCKS_MOST: usize = 8;
@@ -26,7 +26,7 @@ impl Front {
         let Client { transport, from, local } = client;
         let plan = &self.plan.load_full();
         let rotation = self.rotations.fetch_add(1, Ordering::Relaxed);
-        let asking = Asking { plan, transport, from: transport, rotation };
+        let asking = Asking { plan, client: &client, transport, rotation };
         let response = asking.ask(message, 0).await.ok()?;
         let mut query = Query::default();
         let read = query.read(message);
@@ -53,8 +53,8 @@ struct Asking<'a> {
     plan: &'a Plan,
     /// How the answer must fit.
     transport: Transport,
-    /// How the client came, which upstreams are asked the same way.
-    from: Transport,
+    /// Who asks; upstreams are asked the same way.
+    client: &'a Client,
     /// Turns sets of addresses.
     rotation: u32,
 }
@@ -77,7 +77,8 @@ impl<'a> Asking<'a> {
         let view = view.as_deref();
         let ahead = view.and_then(|view| answer::Ahead::of(view, query.asked()));
         let Self { transport, rotation, .. } = self;
-        let work = Work { message, query: &query, read, ahead, transport, rotation };
+        let asker = Asker::of(self.client);
+        let work = Work { message, query: &query, read, ahead, asker, transport, rotation };
         let outcome = decide(block, view, work, &mut out);
         let settings = block.map_or(&NO_BLOCK, |block| block.settings_for(query.asked()));
         let desk = answer::Desk { view, settings, transport: self.transport, rotation };
@@ -147,7 +148,7 @@ impl<'a> Asking<'a> {
     ) -> Result<Vec<u8>, Failure> {
         let block = block.ok_or(Failure::Nobody)?;
         let (_, upstreams) = block.forward.as_ref().ok_or(Failure::Nobody)?;
-        upstreams.ask(message, self.from).await.map_err(|error| {
+        upstreams.ask(message, self.client.transport).await.map_err(|error| {
             if block.errors {
                 let name = crate::name::Name::from_wire(query.asked().name());
                 let name = name.map(|name| name.to_string()).unwrap_or_default();

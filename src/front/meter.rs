@@ -39,11 +39,14 @@ pub enum Maker {
     Forward = 2,
     /// `chaos`.
     Chaos = 3,
+    /// `acl`.
+    Acl = 4,
 }
 
 impl Maker {
     /// Every maker, in the order of its counters.
-    pub const ALL: [Self; 4] = [Self::Server, Self::Kubernetes, Self::Forward, Self::Chaos];
+    pub const ALL: [Self; 5] =
+        [Self::Server, Self::Kubernetes, Self::Forward, Self::Chaos, Self::Acl];
 
     /// The directive's name; empty for the server itself.
     pub fn directive(self) -> &'static str {
@@ -52,6 +55,7 @@ impl Maker {
             Self::Kubernetes => "kubernetes",
             Self::Forward => "forward",
             Self::Chaos => "chaos",
+            Self::Acl => "acl",
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod clerk;
 mod finish;
+mod guard;
 mod local;
 mod meter;
 mod plan;
@@ -23,7 +24,7 @@ use plan::Plan;
 pub use clerk::Clerk;
 pub use local::local_addresses;
 pub use meter::{Counts, DURATIONS, FIRST_DURATION, Histogram, Maker, RCODES, SIZES, TYPES};
-pub use plan::{Block, Series};
+pub use plan::{Block, Series, server_label};
 
 /// Far enough apart that no two threads turn sets of addresses in step.
 const ROTATION_STRIDE: u32 = 0x9e37_79b9;

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use super::guard::Guard;
 use super::meter::{Counts, Meter};
-use crate::answer::{self, Asked, Settings};
-use crate::config::{Forward, Listen, ServerBlock};
+use crate::answer::{self, Asked, Identity, Settings};
+use crate::config::{Forward, Listen, ServerBlock, host_name};
 use crate::name::Name;
 use crate::serve::Upstreams;
 use crate::zone::View;
@@ -31,6 +32,8 @@ pub struct Block {
     /// Every name of the block is forwarded, so that none has to be looked at for it.
     forwards_all: bool,
     pub(super) errors: bool,
+    /// Who is answered what.
+    pub(super) guard: Guard,
     listen: Vec<Listen>,
 }
 
@@ -43,7 +46,8 @@ impl Block {
             recursion: forward.is_some(),
             upstream: forward.is_some(),
             ede: config.kubernetes.as_ref().is_none_or(|kubernetes| kubernetes.ede),
-            ..Settings::DEFAULT
+            minimal: config.minimal,
+            identity: identity(config),
         };
         Self {
             zones: config.zones.clone(),
@@ -52,6 +56,7 @@ impl Block {
             forwards_all: forward.is_none_or(|f| f.from.is_root() && f.except.is_empty()),
             settings: [settings.clone(), Settings { upstream: false, ..settings }],
             errors: config.errors.is_some(),
+            guard: Guard::new(&config.acl),
             listen: config.listen.clone(),
         }
     }
@@ -63,6 +68,19 @@ impl Block {
         let forwarded = self.forwards_all || self.forward.as_ref().is_some_and(covers);
         let [upstream, own] = &self.settings;
         if forwarded { upstream } else { own }
+    }
+}
+
+/// What the block says of the server to whoever asks.
+fn identity(config: &ServerBlock) -> Identity {
+    let nsid = config.nsid.as_ref().map(|nsid| nsid.data.clone().unwrap_or_else(host_name));
+    let chaos = config.chaos.as_ref();
+    Identity {
+        version: chaos.map(|chaos| chaos.version.as_str().into()),
+        host: chaos.map(|_| host_name().into()),
+        authors: chaos
+            .map_or_else(Vec::new, |c| c.authors.iter().map(|a| a.as_str().into()).collect()),
+        nsid: nsid.map(|nsid| nsid.into_bytes().into()),
     }
 }
 
@@ -156,15 +174,17 @@ impl Plan {
     }
 }
 
+/// An address as CoreDNS's label `server` has it: `dns://:53` for a wildcard, `dns://[::1]:53`.
+pub fn server_label(address: SocketAddr) -> String {
+    let anywhere = address.ip().is_unspecified();
+    if anywhere { format!("dns://:{}", address.port()) } else { format!("dns://{address}") }
+}
+
 /// The addresses of a plan and their labels, a wildcard first.
 fn doors(listen: &[Listen]) -> Vec<(IpAddr, String)> {
-    let label = |address: SocketAddr| {
-        let anywhere = address.ip().is_unspecified();
-        if anywhere { format!("dns://:{}", address.port()) } else { format!("dns://{address}") }
-    };
     let mut doors: Vec<(IpAddr, String)> = Vec::new();
     for Listen { address, .. } in listen {
-        let label = label(*address);
+        let label = server_label(*address);
         // Both families' wildcards are one address to CoreDNS.
         if doors.iter().all(|door| door.1 != label) {
             doors.push((address.ip(), label));

@@ -29,6 +29,35 @@ const LOOK: Duration = Duration::from_millis(5);
 /// How long a stop waits for the last known good state to be on disk.
 const SNAPSHOT_TIME: Duration = Duration::from_secs(5);
 
+/// What of a `kubernetes` block `/ready` and `/metrics` look at.
+#[derive(Clone)]
+pub(super) struct Observed {
+    /// The number of its server block.
+    pub(super) block: usize,
+    /// Where a Corefile has it.
+    pub(super) place: Option<String>,
+    pub(super) registry: Arc<Registry>,
+    /// How its watches fare, where an API server is watched.
+    pub(super) status: Option<Arc<Status>>,
+    /// The API server, as `host:port`.
+    pub(super) host: Option<String>,
+    /// What was written of the last known good state, where that is kept.
+    pub(super) snapshot: Option<Arc<snapshot::Tally>>,
+}
+
+impl Observed {
+    /// Which kinds names still wait for, and why; nothing once every kind but pods has been
+    /// listed, or where a last known good state is shown.
+    pub(super) fn missing(&self) -> Option<String> {
+        let mut waiting = self.registry.view().load().waiting();
+        waiting.remove(Kind::Pod);
+        if waiting.is_empty() || self.registry.is_restored() {
+            return None;
+        }
+        Some(missing(waiting, self.status.as_deref()))
+    }
+}
+
 /// A registry and the threads that keep it current. Dropping it ends them.
 pub(super) struct Cluster {
     registry: Arc<Registry>,
@@ -51,6 +80,7 @@ impl Cluster {
     pub(super) fn tell(&self) {
         let view = self.registry.view().load_full();
         tracing::info!(
+            target: "fingerpost::start",
             services = view.services().len(),
             addresses = view.addresses().len(),
             selectorless = %Choices(&view),
@@ -112,6 +142,24 @@ impl Loading {
         }
     }
 
+    /// What can be looked at meanwhile and later.
+    pub(super) fn observed(&self, block: usize, kubernetes: &Kubernetes) -> Observed {
+        let (registry, cluster) = match self {
+            Self::Manifests { registry, .. } => (registry, None),
+            Self::Server { cluster, .. } => (&cluster.registry, Some(cluster)),
+        };
+        let watching = cluster.and_then(|cluster| cluster.watching.as_ref());
+        let snapshot = cluster.and_then(|cluster| cluster.snapshot.as_ref());
+        Observed {
+            block,
+            place: kubernetes.place.clone(),
+            registry: Arc::clone(registry),
+            status: watching.map(Watching::status),
+            host: watching.map(|watching| host(watching.url())),
+            snapshot: snapshot.map(snapshot::Writer::tally),
+        }
+    }
+
     /// The first view.
     pub(super) fn view(&self) -> Arc<View> {
         match self {
@@ -131,6 +179,13 @@ impl Loading {
             .context("cannot start the threads that follow the manifests")?;
         Ok(Cluster { registry, snapshot: None, watching: None, stop: Some(stop), threads })
     }
+}
+
+/// `host:port` of a URL, as it is written there.
+fn host(url: &str) -> String {
+    let uri = url.parse::<http::Uri>().ok();
+    let authority = uri.as_ref().and_then(http::Uri::authority);
+    authority.map_or_else(|| url.to_owned(), ToString::to_string)
 }
 
 fn publisher(registry: &Arc<Registry>) -> Publisher {

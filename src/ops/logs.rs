@@ -28,4 +28,6 @@ fn filter(options: &LogOptions) -> Targets {
         .with_target("fingerpost", level)
         // It says every failed request once more, without a word of which; the watches say it once.
         .with_target("kube_client", LevelFilter::OFF)
+        // Where it listens and what it answers from, as `target` of those lines.
+        .with_target("fingerpost::start", if options.quiet { LevelFilter::WARN } else { level })
 }

@@ -1,10 +1,16 @@
-//! Running the server: wiring, logs, signals, the one-shot commands.
+//! Running the server: wiring, logs, signals, probes, metrics, the one-shot commands.
 #![forbid(unsafe_code)]
 
 mod check;
 mod cluster;
 mod dump;
+mod http;
 mod logs;
+mod metrics;
+mod pid;
+mod probes;
+mod pulse;
+mod readiness;
 mod run;
 
 pub use check::check;

@@ -9,7 +9,11 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::cluster::{Cluster, Loading};
+use super::cluster::{Cluster, Loading, Observed};
+use super::metrics::Metrics;
+use super::pid::PidFile;
+use super::probes;
+use super::readiness::Readiness;
 use crate::cluster::KindSet;
 use crate::config::{Config, Listen, Run, ServerBlock};
 use crate::front::{Block, Front, local_addresses};
@@ -25,7 +29,14 @@ pub fn serve(run: &Run) -> anyhow::Result<()> {
         .context("cannot start the runtime that waits for signals")?;
     // Before the sockets open, so that no signal ends the process with queries unanswered.
     let mut signals = runtime.block_on(async { Signals::new() })?;
+    let readiness = Arc::<Readiness>::default();
+    let metrics = Arc::new(Metrics::new(config));
+    // Dropped last, when no query is answered any more.
+    let _probes = probes::open(config, &readiness, &metrics)?;
     let loaded = load(config)?;
+    let sources = sources(config, &loaded);
+    metrics.reads(sources.clone());
+    readiness.reads(sources);
     let complete = async {
         for loading in loaded.values() {
             if let Some(missing) = loading.wait(KindSet::ALL).await {
@@ -46,13 +57,17 @@ pub fn serve(run: &Run) -> anyhow::Result<()> {
         return Ok(());
     }
     let clusters = follow(loaded)?;
-    let servers: Arc<[Server]> = servers(config, &clusters)?.into();
+    let (fronts, servers) = servers(config, &clusters)?;
+    let servers: Arc<[Server]> = servers.into();
+    metrics.listens(fronts, Arc::clone(&servers));
+    readiness.listens();
+    let _pid_file = run.pid_file.as_deref().map(PidFile::write).transpose()?;
     clusters.values().for_each(Cluster::tell);
     // Behind all that can fail, so that a start that fails says that alone.
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    runtime.block_on(stop(&mut signals, &servers, config.lameduck));
+    runtime.block_on(stop(&mut signals, &servers, &readiness, config.lameduck));
     tracing::info!("stopped");
     Ok(())
 }
@@ -73,12 +88,25 @@ pub(super) fn load(config: &Config) -> anyhow::Result<BTreeMap<usize, Loading>> 
     Ok(loaded)
 }
 
+/// What of them `/ready` and `/metrics` look at.
+fn sources(config: &Config, loaded: &BTreeMap<usize, Loading>) -> Vec<Observed> {
+    let of_block = |(block, loading): (&usize, &Loading)| {
+        let mut servers = config.servers.iter().filter(|server| server.block == *block);
+        let kubernetes = servers.find_map(|server| server.kubernetes.as_ref())?;
+        Some(loading.observed(*block, kubernetes))
+    };
+    loaded.iter().filter_map(of_block).collect()
+}
+
 fn follow(loaded: BTreeMap<usize, Loading>) -> anyhow::Result<BTreeMap<usize, Cluster>> {
     loaded.into_iter().map(|(block, loading)| Ok((block, loading.follow()?))).collect()
 }
 
-/// One server for each set of blocks that share their addresses.
-fn servers(config: &Config, clusters: &BTreeMap<usize, Cluster>) -> anyhow::Result<Vec<Server>> {
+/// One desk and one server for each set of blocks that share their addresses.
+fn servers(
+    config: &Config,
+    clusters: &BTreeMap<usize, Cluster>,
+) -> anyhow::Result<(Vec<Arc<Front>>, Vec<Server>)> {
     let mut at: BTreeMap<SocketAddr, (Vec<usize>, Listen)> = BTreeMap::new();
     for (index, server) in config.servers.iter().enumerate() {
         for listen in &server.listen {
@@ -93,7 +121,7 @@ fn servers(config: &Config, clusters: &BTreeMap<usize, Cluster>) -> anyhow::Resu
     if let Some(workers) = config.workers {
         options.workers = workers;
     }
-    let mut servers = Vec::new();
+    let (mut fronts, mut servers) = (Vec::new(), Vec::new());
     for (blocks, listen) in groups {
         let blocks = blocks.iter().filter_map(|index| config.servers.get(*index));
         let block = |server: &ServerBlock| {
@@ -101,14 +129,21 @@ fn servers(config: &Config, clusters: &BTreeMap<usize, Cluster>) -> anyhow::Resu
             Block::new(server, cluster.map(Cluster::view))
         };
         let front = Front::new(blocks.map(block).collect());
-        servers.push(Server::start(front, &listen, options.clone())?);
+        servers.push(Server::start(Arc::clone(&front), &listen, options.clone())?);
+        fronts.push(front);
     }
-    Ok(servers)
+    Ok((fronts, servers))
 }
 
 /// Waits for the signal to stop, and stops: at once for whoever asks twice.
-async fn stop(signals: &mut Signals, servers: &Arc<[Server]>, lameduck: Duration) {
+async fn stop(
+    signals: &mut Signals,
+    servers: &Arc<[Server]>,
+    readiness: &Readiness,
+    lameduck: Duration,
+) {
     signals.stop().await;
+    readiness.stops();
     if !lameduck.is_zero() {
         tracing::info!(?lameduck, "stopping; answers go on for a while");
         tokio::select! {

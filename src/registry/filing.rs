@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Registry;
+use super::gauges::Weight;
 use super::kept::Kept;
 use super::model::{Joint, Mark};
 use super::pending::Dirty;
@@ -88,7 +89,11 @@ impl Registry {
     }
 
     fn file_namespace(&self, name: &str, mark: Mark) {
-        let was = self.model.change(name, |namespace| namespace.exposed.replace(mark));
+        let was = self.model.change(name, |namespace| {
+            let was = namespace.exposed.replace(mark);
+            self.gauges.object(Kind::Namespace, was.is_some(), true);
+            was
+        });
         if was.is_none() {
             self.dirty(Kind::Namespace, Dirty::Namespace(name.into()));
         }
@@ -112,7 +117,8 @@ impl Registry {
     fn file_slice(&self, slice: &EndpointSlice, mark: Mark) {
         self.ledger().slice(slice);
         let namespace = &slice.meta.key.namespace;
-        let changed = self.model.change(namespace, |found| found.put_slice(slice, mark));
+        let gauges = &self.gauges;
+        let changed = self.model.change(namespace, |found| found.put_slice(slice, mark, gauges));
         for name in changed {
             let key = ObjectKey { namespace: namespace.clone(), name };
             self.dirty(Kind::EndpointSlice, Dirty::Service(key));
@@ -135,7 +141,8 @@ impl Registry {
 
     fn file_pod(&self, pod: &Pod, mark: Mark) {
         let key = &pod.meta.key;
-        let changed = self.model.change(&key.namespace, |namespace| namespace.put_pod(pod, mark));
+        let gauges = &self.gauges;
+        let changed = self.model.change(&key.namespace, |found| found.put_pod(pod, mark, gauges));
         for ip in changed {
             self.dirty(Kind::Pod, Dirty::Pod(key.namespace.clone(), ip));
         }
@@ -144,9 +151,14 @@ impl Registry {
     /// Forgets an object.
     pub(super) fn remove(&self, kind: Kind, key: &ObjectKey) {
         self.ledger().forget(kind, key);
+        let gauges = &self.gauges;
         match kind {
             Kind::Namespace => {
-                let was = self.model.change(&key.name, |namespace| namespace.exposed.take());
+                let was = self.model.change(&key.name, |namespace| {
+                    let was = namespace.exposed.take();
+                    gauges.object(kind, was.is_some(), false);
+                    was
+                });
                 if was.is_some() {
                     self.dirty(kind, Dirty::Namespace(key.name.clone()));
                 }
@@ -163,14 +175,15 @@ impl Registry {
                 }
             }
             Kind::EndpointSlice => {
-                let gone = self.model.change(&key.namespace, |found| found.remove_slice(key));
+                let gone =
+                    self.model.change(&key.namespace, |found| found.remove_slice(key, gauges));
                 if let Some(name) = gone {
                     let key = ObjectKey { namespace: key.namespace.clone(), name };
                     self.dirty(kind, Dirty::Service(key));
                 }
             }
             Kind::Pod => {
-                let gone = self.model.change(&key.namespace, |found| found.remove_pod(key));
+                let gone = self.model.change(&key.namespace, |found| found.remove_pod(key, gauges));
                 for ip in gone {
                     self.dirty(kind, Dirty::Pod(key.namespace.clone(), ip));
                 }
@@ -180,7 +193,13 @@ impl Registry {
 
     /// Changes what is filed under a Service's key.
     fn joint<T>(&self, key: &ObjectKey, change: impl FnOnce(&mut Joint) -> T) -> T {
-        self.model.change(&key.namespace, |namespace| namespace.joint(&key.name, change))
+        let counted = |joint: &mut Joint| {
+            let before = Weight::of(key, joint);
+            let result = change(joint);
+            self.gauges.joint(before, Weight::of(key, joint));
+            result
+        };
+        self.model.change(&key.namespace, |namespace| namespace.joint(&key.name, counted))
     }
 
     /// Looks again at what is kept of every Service of a namespace, now that slices are served or

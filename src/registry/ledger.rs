@@ -21,6 +21,19 @@ pub enum Oddity {
     FqdnSlice,
 }
 
+impl Oddity {
+    /// The word that the metric uses for it.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::UnknownAnnotation => "unknown-annotation",
+            Self::NeedlessAnnotation => "needless-annotation",
+            Self::UnusableExternalName => "unusable-external-name",
+            Self::UnlabelledSlice => "unlabelled-slice",
+            Self::FqdnSlice => "fqdn-slice",
+        }
+    }
+}
+
 /// The oddities of the objects there are.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod filing;
+mod gauges;
 mod kept;
 mod ledger;
 mod model;
@@ -27,11 +28,13 @@ use jiff::Timestamp;
 use crate::cluster::watch::Sink;
 use crate::cluster::{Change, Kind, KindSet, ObjectKey, Refused};
 use crate::zone::{Drop, Spec, View};
+use gauges::Gauges;
 use ledger::Ledger;
 use model::{Mark, Model};
 use pending::{Dirty, Pending};
 use staged::Staged;
 
+pub use gauges::{EndpointCount, PROGRAMMING_TIMES, PUBLISH_TIMES, Published, ServiceKind, Times};
 pub use ledger::Oddity;
 pub use publisher::{Clock, Publisher, SystemClock};
 
@@ -43,6 +46,7 @@ pub struct Registry {
     model: Model,
     pending: Mutex<Pending>,
     ledger: Mutex<Ledger>,
+    gauges: Gauges,
     /// Held shared while a batch is applied, and alone while a view is built, so that a view holds
     /// a batch whole or not at all.
     gate: RwLock<()>,
@@ -64,6 +68,7 @@ impl Registry {
             model: Model::default(),
             pending: Mutex::default(),
             ledger: Mutex::default(),
+            gauges: Gauges::default(),
             gate: RwLock::new(()),
             lets_go: AtomicBool::new(false),
             wake,
@@ -129,6 +134,7 @@ impl Registry {
                 self.file(object, mark);
             }
             Change::Remove(kind, key) => self.remove(kind, &key),
+            Change::Triggered(service, at) => self.pending().triggered(service, at),
             Change::ListEnds(kind) => {
                 if self.pending().not_served.has(kind) {
                     self.is_served(kind, true);

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use dashmap::DashMap;
 use smallvec::SmallVec;
 
+use super::gauges::{EndpointCount as Count, Gauges};
 use super::kept::Kept;
 use crate::cluster::packed::Stored;
 use crate::cluster::{EndpointSlice, Endpoints, Kind, ObjectKey, Pod, Service};
@@ -175,19 +176,25 @@ impl Namespace {
 
     /// Files a slice under the Service that it names, and gives back the names of the Services for
     /// which that is a change.
-    pub(super) fn put_slice(&mut self, slice: &EndpointSlice, mark: Mark) -> Vec<Box<str>> {
+    pub(super) fn put_slice(
+        &mut self,
+        slice: &EndpointSlice,
+        mark: Mark,
+        gauges: &Gauges,
+    ) -> Vec<Box<str>> {
         let ObjectKey { namespace, name } = &slice.meta.key;
         let mut changed = Vec::new();
         let filed = Filed { service: slice.service.clone(), mark };
-        if let Some(Filed { service: Some(before), .. }) = self.slices.insert(name.clone(), filed)
+        let before = self.slices.insert(name.clone(), filed);
+        gauges.object(Kind::EndpointSlice, before.is_some(), true);
+        if let Some(Filed { service: Some(before), .. }) = before
             && Some(&before) != slice.service.as_ref()
         {
-            changed.extend(self.unfile(namespace, name, before));
+            changed.extend(self.unfile(namespace, name, before, gauges));
         }
         if let Some(service) = &slice.service {
             let key = ObjectKey { namespace: namespace.clone(), name: service.clone() };
-            let kept = Kept::new(&key, Stored::EndpointSlice(slice));
-            if self.joint(service, |joint| joint.put_slice(&key, name, kept)) {
+            if self.joint(service, |joint| joint.put_slice(&key, slice, gauges)) {
                 changed.push(key.name);
             }
         }
@@ -195,27 +202,37 @@ impl Namespace {
     }
 
     /// Forgets a slice, and gives back the name of the Service for which that is a change.
-    pub(super) fn remove_slice(&mut self, key: &ObjectKey) -> Option<Box<str>> {
-        let service = self.slices.remove(&key.name)?.service?;
-        self.unfile(&key.namespace, &key.name, service)
+    pub(super) fn remove_slice(&mut self, key: &ObjectKey, gauges: &Gauges) -> Option<Box<str>> {
+        let filed = self.slices.remove(&key.name)?;
+        gauges.object(Kind::EndpointSlice, true, false);
+        self.unfile(&key.namespace, &key.name, filed.service?, gauges)
     }
 
     /// Takes a slice away from the Service that it was filed under.
-    fn unfile(&mut self, namespace: &str, slice: &str, service: Box<str>) -> Option<Box<str>> {
+    fn unfile(
+        &mut self,
+        namespace: &str,
+        slice: &str,
+        service: Box<str>,
+        gauges: &Gauges,
+    ) -> Option<Box<str>> {
         let key = ObjectKey { namespace: namespace.into(), name: service };
         let gone = self.joint(&key.name, |joint| {
-            let place = joint.place(&key, slice);
-            place.map(|at| joint.slices.remove(at)).is_ok()
+            let gone = joint.place(&key, slice).ok().map(|at| joint.slices.remove(at));
+            let before = gone.as_ref().map(|kept| Count::of_kept_slice(&key, kept));
+            gauges.slice(before.unwrap_or_default(), Count::default());
+            gone.is_some()
         });
         gone.then_some(key.name)
     }
 
     /// Notes the addresses of a live pod, and gives back those for which that is a change.
-    pub(super) fn put_pod(&mut self, pod: &Pod, mark: Mark) -> Vec<IpAddr> {
+    pub(super) fn put_pod(&mut self, pod: &Pod, mark: Mark, gauges: &Gauges) -> Vec<IpAddr> {
         let key = &pod.meta.key;
         let ips = &pod.ips;
         let kept = Kept::new(key, Stored::Pod(key, ips));
         let before = self.pods.insert(key.name.clone(), (kept, mark));
+        gauges.object(Kind::Pod, before.is_some(), true);
         let before = before.and_then(|(kept, _)| kept.pod(key)).map(|old| old.ips);
         let before = before.unwrap_or_default();
         let come = ips.iter().filter(|ip| !before.contains(ip)).map(|ip| (*ip, true));
@@ -224,8 +241,10 @@ impl Namespace {
     }
 
     /// Forgets a pod, and gives back the addresses for which that is a change.
-    pub(super) fn remove_pod(&mut self, key: &ObjectKey) -> Vec<IpAddr> {
-        let pod = self.pods.remove(&key.name).and_then(|(kept, _)| kept.pod(key));
+    pub(super) fn remove_pod(&mut self, key: &ObjectKey, gauges: &Gauges) -> Vec<IpAddr> {
+        let gone = self.pods.remove(&key.name);
+        gauges.object(Kind::Pod, gone.is_some(), false);
+        let pod = gone.and_then(|(kept, _)| kept.pod(key));
         let ips = pod.map(|pod| pod.ips).unwrap_or_default();
         ips.into_iter().map(|ip| self.count_pod(ip, false)).collect()
     }
@@ -251,18 +270,21 @@ impl Joint {
     }
 
     /// Says whether this is a change.
-    fn put_slice(&mut self, key: &ObjectKey, name: &str, slice: Kept) -> bool {
-        match self.place(key, name) {
+    fn put_slice(&mut self, key: &ObjectKey, slice: &EndpointSlice, gauges: &Gauges) -> bool {
+        let kept = Kept::new(key, Stored::EndpointSlice(slice));
+        let before = match self.place(key, &slice.meta.key.name) {
+            Ok(at) if self.slices[at] == kept => return false,
             Ok(at) => {
-                let changed = self.slices[at] != slice;
-                self.slices[at] = slice;
-                changed
+                let old = std::mem::replace(&mut self.slices[at], kept);
+                Count::of_kept_slice(key, &old)
             }
             Err(at) => {
-                self.slices.insert(at, slice);
-                true
+                self.slices.insert(at, kept);
+                Count::default()
             }
-        }
+        };
+        gauges.slice(before, Count::of_slice(slice));
+        true
     }
 
     /// Reads all of it, if the Service exists.

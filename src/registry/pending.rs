@@ -1,8 +1,9 @@
 //! What the publisher has still to look at, and what waits for the end of a list.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::model::Mark;
 use super::staged::Staged;
@@ -28,6 +29,8 @@ pub(super) struct Pending {
     pub(super) refused: Refused,
     /// Endpoints that were let go and say something again.
     pub(super) missing: Vec<ObjectKey>,
+    /// When what has made Services dirty happened, where a controller says so. Each is in `dirty`.
+    pub(super) triggers: HashMap<ObjectKey, SystemTime>,
     /// Why what is known may be out of date.
     pub(super) doubt: Option<Arc<str>>,
     /// The serial of the state of an earlier run, as long as that is shown.
@@ -47,6 +50,22 @@ pub(super) struct List {
 }
 
 impl Pending {
+    /// Notes when what has just made a Service dirty happened; the earliest such time counts. What
+    /// a list holds back is not measured.
+    pub(super) fn triggered(&mut self, service: ObjectKey, at: SystemTime) {
+        if self.dirty.contains(&Dirty::Service(service.clone())) {
+            let earliest = self.triggers.entry(service).or_insert(at);
+            *earliest = (*earliest).min(at);
+        }
+    }
+
+    /// Takes the triggers of what has been taken.
+    pub(super) fn take_triggers(&mut self) -> Vec<(ObjectKey, SystemTime)> {
+        let dirty = &self.dirty;
+        let is_taken = |key: &ObjectKey| !dirty.contains(&Dirty::Service(key.clone()));
+        self.triggers.extract_if(|key, _| is_taken(key)).collect()
+    }
+
     /// Whether a list of this kind is under way that is not the first.
     pub(super) fn is_relisted(&self, kind: Kind) -> bool {
         self.listed.has(kind) && self.lists.get(&kind).is_some_and(|list| list.under_way)

@@ -66,6 +66,15 @@ impl Known {
     }
 }
 
+/// What has become of what was dirty.
+struct Next {
+    looked_at: usize,
+    /// The next view, if any query could tell the difference.
+    view: Option<View>,
+    /// When the changes to some Services' endpoints that it shows happened in the cluster.
+    triggers: Vec<(ObjectKey, SystemTime)>,
+}
+
 impl<C: Clock> Publisher<C> {
     /// The publisher of `registry`, of which there must be but one.
     pub fn new(registry: Arc<Registry>, clock: C) -> Self {
@@ -117,15 +126,20 @@ impl<C: Clock> Publisher<C> {
 
     /// Puts the next view in place, and says whether there was reason for one.
     pub fn publish(&mut self) -> bool {
-        let (looked_at, next) = {
+        let began = Instant::now();
+        let Next { looked_at, view, triggers } = {
             let _alone = self.registry.gate.write().unwrap_or_else(PoisonError::into_inner);
             self.next_view()
         };
-        let changed = next.is_some();
-        if let Some(next) = next {
-            self.built = Arc::new(next);
+        let changed = view.is_some();
+        if let Some(view) = view {
+            self.built = Arc::new(view);
         }
         let published = changed && self.show();
+        if published {
+            self.registry.gauges.published(began.elapsed());
+            self.registry.programmed(&triggers, SystemTime::now());
+        }
         if self.untidiness.after_view(looked_at, Instant::now()) {
             (self.tidy)();
         }
@@ -153,23 +167,30 @@ impl<C: Clock> Publisher<C> {
         true
     }
 
-    /// How much was looked at, and the view that comes of it.
-    fn next_view(&self) -> (usize, Option<View>) {
+    fn next_view(&self) -> Next {
         let spec = self.built.spec();
         let mut state = State { waiting: spec.needed_kinds(), ..State::default() };
-        let (dirty, slices_served) = {
+        let (dirty, triggers, slices_served) = {
             let mut pending = self.registry.pending();
             pending.listed.iter().for_each(|kind| state.waiting.remove(kind));
             state.doubt.clone_from(&pending.doubt);
             state.refused = pending.refused;
             let dirty = std::mem::take(&mut pending.dirty).into_iter().collect();
-            (dirty, !pending.not_served.has(Kind::EndpointSlice))
+            let slices_served = !pending.not_served.has(Kind::EndpointSlice);
+            (dirty, pending.take_triggers(), slices_served)
         };
         let known = Known { waiting: state.waiting, slices_served };
         let dirty = self.with_members(dirty);
         let part = dirty.len().div_ceil(PARTS).max(PART);
         let deltas = dirty.chunks(part).map(|part| self.delta(part, spec, known));
-        (dirty.len(), self.built.with(deltas, state, self.clock.unix_seconds()))
+        let view = self.built.with(deltas, state, self.clock.unix_seconds());
+        let shows = |(key, _): &(ObjectKey, SystemTime)| {
+            let records = [Some(&*self.built), view.as_ref()];
+            let [before, after] = records.map(|view| view?.table().get(&wire_key(key)?));
+            before != after
+        };
+        let triggers = triggers.into_iter().filter(shows).collect();
+        Next { looked_at: dirty.len(), view, triggers }
     }
 
     /// Adds to dirty namespaces what is filed under them; all once.
@@ -220,12 +241,8 @@ impl<C: Clock> Publisher<C> {
     }
 
     fn service(&self, key: &ObjectKey, spec: &Spec, known: Known, delta: &mut Delta) {
-        let mut wire = Vec::new();
-        let named = push_label(&mut wire, &key.name).and(push_label(&mut wire, &key.namespace));
-        if named.is_err() {
-            // No query can ask for it: the name cannot be written as two labels.
-            return;
-        }
+        // No query can ask for a name that cannot be written as two labels.
+        let Some(wire) = wire_key(key) else { return };
         let joined = self.registry.model.read(&key.namespace, |namespace| {
             let joint = namespace.services.get(&key.name);
             joint.filter(|_| namespace.exposed.is_some())?.read(key)
@@ -246,4 +263,11 @@ impl<C: Clock> Publisher<C> {
         }
         delta.services.insert(wire.into(), record);
     }
+}
+
+/// A Service's key in the view: `S.N` in wire form.
+fn wire_key(key: &ObjectKey) -> Option<Vec<u8>> {
+    let mut wire = Vec::new();
+    push_label(&mut wire, &key.name).and(push_label(&mut wire, &key.namespace)).ok()?;
+    Some(wire)
 }

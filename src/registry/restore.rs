@@ -41,6 +41,7 @@ impl Registry {
         let view = View::clone(&earlier.view.load()).with_serial(serial).in_state(state);
         self.pending().restored = Some(view.serial());
         self.view.store(Arc::new(view));
+        self.gauges.shown();
     }
 
     /// Whether a state of an earlier run is shown.

@@ -49,9 +49,10 @@ impl Registry {
         let (kind, key) = match &change {
             Change::Put(object) => (object.kind(), object.meta().key.clone()),
             Change::Remove(kind, key) => (*kind, key.clone()),
-            Change::ListBegins(_) | Change::ListEnds(_) | Change::NotServed(_) => {
-                return Some(change);
-            }
+            Change::ListBegins(_)
+            | Change::ListEnds(_)
+            | Change::NotServed(_)
+            | Change::Triggered(..) => return Some(change),
         };
         if !self.pending().is_relisted(kind) {
             return Some(change);

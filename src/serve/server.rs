@@ -184,7 +184,7 @@ impl Server {
             .map_err(start("the thread of the runtime"))?;
         server.supervisor = Mutex::new(Some(thread));
         for address in &server.addresses {
-            info!(addr = %address, transport = "udp+tcp", "listening");
+            info!(target: "fingerpost::start", addr = %address, transport = "udp+tcp", "listening");
         }
         Ok(server)
     }
@@ -340,6 +340,8 @@ impl<D: Desk> Common<D> {
         let mut traffic = Traffic {
             workers: workers.iter().map(|counters| counters.read()).collect(),
             finished: self.finished.read(),
+            deferred_now: self.options.deferred.saturating_sub(self.gate.available_permits())
+                as u64,
             connections: self.door.read(),
             ..Traffic::default()
         };

@@ -18,6 +18,8 @@ pub struct Traffic {
     pub streams: Tally,
     /// What was deferred, once it was finished: replies and silences, over UDP and streams.
     pub finished: Tally,
+    /// Deferred queries that are being worked on now.
+    pub deferred_now: u64,
     /// Connections.
     pub connections: Connections,
 }
@@ -107,6 +109,19 @@ impl SendFault {
         Self::TooLarge,
         Self::Other,
     ];
+
+    /// The word that the metric uses for it.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::NoBuffers => "no-buffers",
+            Self::Refused => "refused",
+            Self::Invalid => "invalid",
+            Self::Unreachable => "unreachable",
+            Self::TooLarge => "too-large",
+            Self::Other => "other",
+        }
+    }
 
     /// Its place in an array of counts.
     pub const fn index(self) -> usize {

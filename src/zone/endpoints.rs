@@ -41,6 +41,16 @@ pub enum Drop {
 }
 
 impl Drop {
+    /// The word that the metric uses for it.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Loopback => "loopback",
+            Self::Unspecified => "unspecified",
+            Self::LinkLocal => "link-local",
+            Self::LinkLocalMulticast => "link-local-multicast",
+        }
+    }
+
     /// Why `address` may not be an endpoint's, if so.
     pub fn of(address: IpAddr) -> Option<Self> {
         let (link_local, multicast) = match address {

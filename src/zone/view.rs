@@ -246,23 +246,29 @@ impl View {
     /// How many selector-less Services with a cluster IP are answered how.
     pub fn choices(&self) -> BTreeMap<Choice, usize> {
         let mut counts = BTreeMap::new();
-        let records = self.services().into_iter().filter_map(|key| self.service(key));
+        let records = self.service_entries().filter_map(|(_, body)| Record::new(body));
         for choice in records.filter_map(Record::choice) {
             *counts.entry(choice).or_default() += 1;
         }
         counts
     }
 
+    /// How many Services have names.
+    pub fn service_count(&self) -> usize {
+        self.service_entries().count()
+    }
+
+    /// The keys of all Services and their records, in no order.
+    fn service_entries(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let is_service = |key: &[u8]| {
+            key.first().is_some_and(|octet| *octet < 64) && crate::name::labels(key).count() == 2
+        };
+        self.table.iter().filter(move |(key, _)| is_service(key))
+    }
+
     /// The keys of all Services (`S.N` in wire form), sorted by namespace and name.
     pub fn services(&self) -> Vec<&[u8]> {
-        let of_service = |key: &&[u8]| crate::name::labels(key).count() == 2 && key[0] < 64;
-        let mut all: Vec<&[u8]> = self
-            .table
-            .iter()
-            .map(|(key, _)| key)
-            .filter(|key| !key.is_empty())
-            .filter(of_service)
-            .collect();
+        let mut all: Vec<&[u8]> = self.service_entries().map(|(key, _)| key).collect();
         all.sort_unstable_by_key(|key| {
             let mut labels = crate::name::labels(key);
             let name = labels.next();

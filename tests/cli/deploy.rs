@@ -23,6 +23,27 @@ fn every_corefile_is_read_without_a_fault() {
     }
 }
 
+#[test]
+fn probes_ask_where_the_corefile_serves() {
+    for folder in FOLDERS {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join("Corefile");
+        let config = fingerpost::config::read_corefile(&path, 53).expect("a Corefile");
+        let deployment = read(&format!("{folder}/deployment.yaml"));
+        let port = |address: Option<std::net::SocketAddr>| address.expect("served").port();
+        for line in [
+            format!("httpGet: {{ path: /health, port: {}, scheme: HTTP }}", port(config.health)),
+            format!("httpGet: {{ path: /ready, port: {}, scheme: HTTP }}", port(config.ready)),
+            format!("{{ name: metrics, containerPort: {}, protocol: TCP }}", port(config.metrics)),
+        ] {
+            assert!(deployment.contains(&line), "{folder}: {line}");
+        }
+        // Kubelet and Prometheus come from elsewhere.
+        for address in [config.health, config.ready, config.metrics] {
+            assert!(address.expect("served").ip().is_unspecified(), "{folder}: {address:?}");
+        }
+    }
+}
+
 /// The lines from `rules:` to the end of that document or block.
 fn rules(text: &str) -> Vec<&str> {
     let lines = text.lines().skip_while(|line| *line != "rules:").skip(1);

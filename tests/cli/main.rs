@@ -5,11 +5,15 @@
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod coredns;
+#[cfg(test)]
 mod corefiles;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod descriptors;
+#[cfg(test)]
+mod directives;
 #[cfg(test)]
 mod dump;
 #[cfg(test)]

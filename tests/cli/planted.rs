@@ -12,7 +12,6 @@ const FAULTS: &[(&str, &[(&str, &str)])] = &[
     ("acl {\n    block type AAAAA\n  }", &[("2:16", "'AAAAA' is not a record type")]),
     ("acl {\n    block net 10.0.0.0/33\n  }", &[("2:15", "'10.0.0.0/33' is not a network")]),
     ("acl {\n    block type net ::1\n  }", &[("2:11", "a value must follow 'type'")]),
-    ("acl", &[("1:3", "'acl' has no rule")]),
     ("bind nowhere0", &[("1:8", "neither an address nor an interface")]),
     ("bufsize 5000", &[("1:11", "not a whole number from 512 to 4096")]),
     ("cache 0", &[("1:9", "'0' is not a whole number from 1")]),

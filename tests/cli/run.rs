@@ -58,8 +58,18 @@ impl Room {
 
     /// Runs `serve` with these options beside the test, on a port of its own.
     pub(crate) fn serve(&self, args: &[&str]) -> Served {
-        let child = self.command(&[&["serve"], args].concat()).spawn().expect("the binary starts");
-        Served::new(child)
+        self.serve_by(&[&["serve"], args].concat())
+    }
+
+    /// Runs a command line that serves, on a port that it tells.
+    pub(crate) fn serve_by(&self, line: &[&str]) -> Served {
+        Served::new(self.command(line).spawn().expect("the binary starts"))
+    }
+
+    /// Runs a command line that serves on `address` and may not tell.
+    pub(crate) fn run_beside(&self, line: &[&str], address: SocketAddr) -> Served {
+        let child = self.command(line).spawn().expect("the binary starts");
+        Served { address, ..Served::read(child) }
     }
 }
 
@@ -106,7 +116,16 @@ pub(crate) struct Served {
 
 impl Served {
     /// Waits until it listens.
-    pub(crate) fn new(mut child: Child) -> Self {
+    pub(crate) fn new(child: Child) -> Self {
+        let mut served = Self::read(child);
+        let line = served.told("listening");
+        let address = line.split("addr=").nth(1).and_then(|rest| rest.split(' ').next());
+        served.address = address.expect("an address").parse().expect("an address");
+        served
+    }
+
+    /// Reads what the process logs.
+    fn read(mut child: Child) -> Self {
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let read = BufReader::new(child.stderr.take().expect("a pipe"));
         let told = Arc::clone(&lines);
@@ -116,11 +135,7 @@ impl Served {
             }
         });
         let nowhere = SocketAddr::from(([0; 4], 0));
-        let mut served = Self { child: Guard(Some(child)), lines, address: nowhere };
-        let line = served.told("listening");
-        let address = line.split("addr=").nth(1).and_then(|rest| rest.split(' ').next());
-        served.address = address.expect("an address").parse().expect("an address");
-        served
+        Self { child: Guard(Some(child)), lines, address: nowhere }
     }
 
     /// Waits for a line of the log that holds this.

@@ -35,7 +35,7 @@ const UNBOUND: Program = Program {
     arguments: |_| vec!["-d".into(), "-c".into(), "conf".into()],
 };
 
-const COREDNS: Program = Program {
+pub(crate) const COREDNS: Program = Program {
     name: "coredns",
     places: &["go/bin"],
     cure: "where Go is: go install github.com/coredns/coredns@latest",

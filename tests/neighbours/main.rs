@@ -1,9 +1,12 @@
 //! The binary behind other DNS servers, each with the configuration that
-//! `deploy/forward-target/README.md` shows for it: every record of the examples must come through.
+//! `deploy/forward-target/README.md` shows for it: every record of the examples must come through. And
+//! beside CoreDNS, which must read what is read here.
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
 mod behind;
+#[cfg(test)]
+mod corefile;
 #[cfg(test)]
 mod program;
 #[cfg(test)]

@@ -107,6 +107,7 @@ impl Told {
             Change::Remove(kind, key) => {
                 self.each(*kind, |objects| _ = objects.remove(&(*kind, key.clone())));
             }
+            Change::Triggered(..) => {}
             Change::ListEnds(kind) => {
                 if let Some(list) = self.lists.remove(kind) {
                     self.objects.retain(|(of, _), _| of != kind);

@@ -1,7 +1,7 @@
 //! Requests to the API server and their answers, a piece at a time, each with its time-out.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, RETRY_AFTER};
 use http::{HeaderMap, Request};
@@ -52,7 +52,13 @@ impl Http {
             .header(ACCEPT_ENCODING, "identity")
             .body(Body::empty())
             .map_err(|error| Fault::unreachable(&error))?;
+        let began = Instant::now();
         let answered = timeout(self.silence, self.access.client().send(request)).await;
+        let code = match &answered {
+            Ok(Ok(answer)) => Some(answer.status().as_u16()),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        self.status.asked(code, began.elapsed());
         let answer = answered
             .map_err(|_| Fault::Silent(self.silence))?
             .map_err(|error| Fault::unreachable(&error))?;

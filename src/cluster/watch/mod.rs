@@ -30,6 +30,7 @@ mod fault;
 mod follower;
 mod http;
 mod recall;
+mod requests;
 mod split;
 mod status;
 mod target;
@@ -58,6 +59,7 @@ use target::{NOT_BY_CONTROLLER, Target};
 use wire::Wanted;
 
 pub use connect::{ConnectError, Server};
+pub use requests::{REQUEST_TIMES, Requests};
 pub use status::{KindReport, Report, State, Status};
 
 /// How often it is looked whether the source is out of touch, and how long after a panic all begins

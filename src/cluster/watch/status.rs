@@ -2,13 +2,14 @@
 //! read by anyone at any time without holding it up.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 
 use super::fault::Fault;
+use super::requests::Requests;
 use crate::cluster::{Kind, KindSet, Refusal, Refused};
 
 /// How the watches of one source fare: a handle that is cheap to share and to read.
@@ -17,6 +18,7 @@ pub struct Status {
     report: ArcSwap<Report>,
     /// Unix time in milliseconds; 0 for never.
     last_contact: AtomicU64,
+    requests: Mutex<Requests>,
     patience: Duration,
 }
 
@@ -80,6 +82,7 @@ impl Status {
         Arc::new(Self {
             report: ArcSwap::from_pointee(Report { kinds }),
             last_contact: AtomicU64::new(0),
+            requests: Mutex::default(),
             patience,
         })
     }
@@ -93,6 +96,11 @@ impl Status {
     pub fn last_contact(&self) -> Option<SystemTime> {
         let millis = self.last_contact.load(Ordering::Relaxed);
         (millis > 0).then(|| UNIX_EPOCH + Duration::from_millis(millis))
+    }
+
+    /// How the API server has answered so far.
+    pub fn requests(&self) -> Requests {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Since when the source is out of touch: for longer than its patience, some needed kind could
@@ -119,6 +127,11 @@ impl Status {
             }
         }
         refused
+    }
+
+    /// A request was answered with this HTTP status, or not at all, after so long.
+    pub(super) fn asked(&self, code: Option<u16>, took: Duration) {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).note(code, took);
     }
 
     /// Something was heard.

@@ -8,7 +8,9 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
+use std::time::SystemTime;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use smallvec::SmallVec;
@@ -30,9 +32,18 @@ pub(super) struct Wanted {
     pub(super) headless_only: bool,
 }
 
+/// An object, and what it says of how it came to be so.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) object: Object,
+    /// Of a slice: its Service, and when what a controller has answered by this state happened.
+    pub(super) trigger: Option<(ObjectKey, SystemTime)>,
+}
+
 /// Reads an object of this kind.
-pub(super) fn object(kind: Kind, json: &[u8], wanted: Wanted) -> serde_json::Result<Object> {
-    Ok(match kind {
+pub(super) fn object(kind: Kind, json: &[u8], wanted: Wanted) -> serde_json::Result<Told> {
+    let mut trigger = None;
+    let object = match kind {
         Kind::Namespace => {
             let Bare { metadata } = serde_json::from_slice(json)?;
             Object::Namespace(Namespace { meta: metadata.meta(wanted) })
@@ -41,13 +52,16 @@ pub(super) fn object(kind: Kind, json: &[u8], wanted: Wanted) -> serde_json::Res
             Object::Service(serde_json::from_slice::<WireService<'_>>(json)?.read(wanted))
         }
         Kind::EndpointSlice => {
-            Object::EndpointSlice(serde_json::from_slice::<WireSlice<'_>>(json)?.read(wanted))
+            let slice: WireSlice<'_> = serde_json::from_slice(json)?;
+            trigger = slice.metadata.trigger();
+            Object::EndpointSlice(slice.read(wanted))
         }
         Kind::Endpoints => {
             Object::Endpoints(serde_json::from_slice::<WireEndpoints<'_>>(json)?.read(wanted))
         }
         Kind::Pod => Object::Pod(serde_json::from_slice::<WirePod<'_>>(json)?.read(wanted)),
-    })
+    };
+    Ok(Told { object, trigger })
 }
 
 /// What every object has, and all that a deletion or a bookmark is looked at for.
@@ -230,6 +244,8 @@ struct Annotations<'a> {
     leader: Option<IgnoredAny>,
     #[serde(borrow, rename = "k8s.io/initial-events-end")]
     initial_events_end: Text<'a>,
+    #[serde(borrow, rename = "endpoints.kubernetes.io/last-change-trigger-time")]
+    last_change: Text<'a>,
 }
 
 impl WireMeta<'_> {
@@ -244,6 +260,12 @@ impl WireMeta<'_> {
             resource_version: self.resource_version.boxed(),
             labels,
         }
+    }
+
+    fn trigger(&self) -> Option<(ObjectKey, SystemTime)> {
+        let at: Timestamp = self.annotations.last_change.filled()?.parse().ok()?;
+        let service = self.label(SERVICE_NAME)?;
+        Some((ObjectKey::new(&self.namespace.0, service), at.into()))
     }
 
     fn label(&self, name: &str) -> Option<&str> {

@@ -17,8 +17,8 @@ use crate::zone::Fallthrough;
 /// The longest regular expression, in octets; CoreDNS has the same limit.
 const MAX_PATTERN: usize = 10_000;
 /// The most memory that a compiled regular expression may take, in octets: Go's engine has no such
-/// limit, and any pattern for names needs a hundredth of it.
-const MAX_COMPILED_PATTERN: usize = 1_024 * 1_024;
+/// limit, and patterns for names need a hundredth of it.
+const MAX_COMPILED_PATTERN: usize = 10 * 1_024 * 1_024;
 
 impl Directive {
     /// Whether there are neither too few nor too many arguments; `usage` is how it is written.

@@ -78,11 +78,10 @@ fn judge(directive: &Directive, fate: Fate, findings: &mut Findings) {
         tell(verdict, option.name.at, findings);
     }
     for arg in &directive.args {
-        if let Some((scheme, _)) = arg.text.split_once("://") {
-            let scheme = format!("{scheme}://");
-            let verdict = table::option(name, &scheme).verdict(&format!("'{scheme}' of '{name}'"));
-            tell(verdict, arg.at, findings);
-        }
+        let scheme = arg.text.split_once("://").map(|(scheme, _)| format!("{scheme}://"));
+        let word = scheme.as_deref().unwrap_or(&arg.text);
+        let verdict = table::option(name, word).verdict(&format!("'{word}' of '{name}'"));
+        tell(verdict, arg.at, findings);
     }
 }
 

@@ -25,9 +25,9 @@ const RULE: &str = "allow|block|filter|drop [type TYPE…] [net SOURCE…]";
 pub(super) fn acl(directive: &Directive, of_block: &[Name], findings: &mut Findings) -> Acl {
     let zones = zones(&directive.args, of_block, findings);
     if directive.options().is_empty() {
-        findings.error(
+        findings.warn(
             directive.name.at,
-            format!("'acl' has no rule and lets everybody in; write lines such as '{RULE}'"),
+            format_args!("'acl' has no rule and lets everybody in; write lines such as '{RULE}'"),
         );
     }
     let rules = directive.options().iter().filter_map(|rule| acl_rule(rule, findings)).collect();

@@ -148,3 +148,42 @@ fn find(text: &str, known: &[(&str, u16)], what: &str) -> Result<u16, String> {
     let found = known.iter().find(|(mnemonic, _)| *mnemonic == text);
     found.map(|(_, number)| *number).ok_or_else(|| format!("'{text}' is not {what}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use hickory_proto::op::ResponseCode;
+    use hickory_proto::rr::RecordType;
+
+    use super::*;
+
+    #[test]
+    fn types_have_their_numbers() {
+        let mut compared = 0;
+        for (index, (name, number)) in TYPES.iter().enumerate() {
+            assert!(TYPES.iter().skip(index + 1).all(|(other, _)| other != name), "{name}");
+            if let Ok(record_type) = RecordType::from_str(name) {
+                assert_eq!(u16::from(record_type), *number, "{name}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 30, "{compared} types were compared");
+        assert!(TYPES.is_sorted_by_key(|(_, number)| *number));
+    }
+
+    #[test]
+    fn response_codes_have_their_numbers() {
+        for (name, code) in [
+            ("FORMERR", ResponseCode::FormErr),
+            ("SERVFAIL", ResponseCode::ServFail),
+            ("NXDOMAIN", ResponseCode::NXDomain),
+            ("NOTIMP", ResponseCode::NotImp),
+            ("REFUSED", ResponseCode::Refused),
+            ("NOTZONE", ResponseCode::NotZone),
+            ("BADCOOKIE", ResponseCode::BADCOOKIE),
+        ] {
+            assert_eq!(find(name, RCODES, "a response code"), Ok(u16::from(code)), "{name}");
+        }
+    }
+}

@@ -192,8 +192,8 @@ const FAULTS: &[(&str, &str)] = &[
         "Corefile:2:1: 'rewrite' is not built yet, and names would be looked up as they are asked; remove it",
     ),
     (
-        ".\nacl {\n block\n}",
-        "Corefile:2:1: 'acl' is not built yet, and everybody would be answered; remove it",
+        ".\nloadbalance weighted w.conf",
+        "Corefile:2:13: 'weighted' of 'loadbalance' is not built yet, and addresses would be turned evenly; remove it",
     ),
     (
         ".\ntransfer {\n to *\n}",

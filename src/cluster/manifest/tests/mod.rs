@@ -31,6 +31,7 @@ impl World {
                     assert!(self.0.remove(&(*kind, key.clone())).is_some(), "{kind:?} {key}");
                 }
                 Change::ListBegins(_) | Change::ListEnds(_) | Change::NotServed(_) => {}
+                Change::Triggered(..) => panic!("nobody says so in manifests: {change:?}"),
             }
         }
     }
@@ -138,7 +139,9 @@ fn a_first_load_is_full_lists_of_every_kind() {
             Change::ListBegins(kind) => assert!(open.insert(*kind, true).is_none()),
             Change::ListEnds(kind) => assert_eq!(open.insert(*kind, false), Some(true)),
             Change::Put(object) => assert_eq!(open.get(&object.kind()), Some(&true)),
-            Change::Remove(..) | Change::NotServed(_) => panic!("not in a first list: {change:?}"),
+            Change::Remove(..) | Change::NotServed(_) | Change::Triggered(..) => {
+                panic!("not in a first list: {change:?}")
+            }
         }
     }
     assert_eq!(open.len(), 5);

@@ -12,15 +12,11 @@ use crate::name::Name;
 use crate::zone::{Fallthrough, Pods, Spec};
 
 const WARNINGS: &[&str] = &[
-    "3:5: 'health' is not in effect yet: /health is not served",
-    "6:5: 'ready' is not in effect yet: /ready is not served",
-    "12:5: 'prometheus' is not in effect yet: /metrics is not served",
     "14:8: 'max_concurrent' of 'forward' is not in effect yet: the number of queries \
      is bounded by sockets alone",
     "16:5: 'cache' is not in effect yet: answers of upstreams are not kept",
     "20:5: 'loop' is not in effect yet: a loop of forwarding is not looked for",
     "21:5: 'reload' is not in effect yet: a Corefile that changes is not read again",
-    "22:5: 'loadbalance' is not in effect yet: its policy and its networks do not count",
 ];
 
 const COREFILE: &str = include_str!("../../../../tests/corefiles/kubeadm.Corefile");
