@@ -7,6 +7,7 @@
 mod address;
 pub mod manifest;
 mod object;
+pub(crate) mod packed;
 mod refusal;
 mod selector;
 pub mod snapshot;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Registry;
+use super::kept::Kept;
 use super::model::Joint;
 use crate::cluster::{ClusterIps, EndpointSlice, Endpoints, Kind, ObjectKey, Service};
 
@@ -102,6 +103,11 @@ impl EndpointCount {
         Self::of(slice.endpoints.iter())
     }
 
+    /// Of a slice that is kept under its Service's key.
+    pub(super) fn of_kept_slice(key: &ObjectKey, kept: &Kept) -> Self {
+        kept.slice(key).as_ref().map(Self::of_slice).unwrap_or_default()
+    }
+
     fn of_endpoints(endpoints: &Endpoints) -> Self {
         Self::of(endpoints.subsets.iter().flat_map(|subset| &subset.endpoints))
     }
@@ -119,9 +125,8 @@ pub struct Published {
 /// The counters of one registry.
 #[derive(Debug, Default)]
 pub(super) struct Gauges {
-    namespaces: AtomicU64,
-    services: AtomicU64,
-    endpoints: AtomicU64,
+    /// Objects by [`Kind`].
+    objects: [AtomicU64; Kind::ALL.len()],
     /// Addresses in slices and in Endpoints objects: ready ones, others.
     in_slices: [AtomicU64; 2],
     in_endpoints: [AtomicU64; 2],
@@ -169,37 +174,43 @@ impl<const N: usize> Buckets<N> {
 /// What of a joint is counted.
 #[derive(Clone, Copy)]
 pub(super) struct Weight {
-    service: u64,
-    endpoints: u64,
+    service: bool,
+    endpoints: bool,
     addresses: EndpointCount,
 }
 
 impl Weight {
-    pub(super) fn of(joint: &Joint) -> Self {
-        let endpoints = joint.endpoints.as_ref().map(|found| &found.0);
+    /// Of what is kept under the key of this Service. Endpoints that were let go weigh nothing.
+    pub(super) fn of(key: &ObjectKey, joint: &Joint) -> Self {
+        let kept = joint.endpoints.as_ref().and_then(|(kept, _)| kept.as_ref());
+        let endpoints = kept.and_then(|kept| kept.endpoints(key));
         Self {
-            service: u64::from(joint.service.is_some()),
-            endpoints: u64::from(endpoints.is_some()),
-            addresses: endpoints.map(EndpointCount::of_endpoints).unwrap_or_default(),
+            service: joint.service.is_some(),
+            endpoints: kept.is_some(),
+            addresses: endpoints.as_ref().map(EndpointCount::of_endpoints).unwrap_or_default(),
         }
     }
 }
 
+/// What changes is noted under the lock of its namespace, so that no gauge falls below nothing.
 impl Gauges {
-    /// A joint has changed. To be called under its lock, so that no gauge falls below nothing.
+    /// An object of this kind was there before, or is there now.
+    pub(super) fn object(&self, kind: Kind, before: bool, after: bool) {
+        if let Some(gauge) = self.objects.get(kind as usize) {
+            change(gauge, before.into(), after.into());
+        }
+    }
+
+    /// A Service or its Endpoints have changed.
     pub(super) fn joint(&self, before: Weight, after: Weight) {
-        change(&self.services, before.service, after.service);
-        change(&self.endpoints, before.endpoints, after.endpoints);
+        self.object(Kind::Service, before.service, after.service);
+        self.object(Kind::Endpoints, before.endpoints, after.endpoints);
         change_both(&self.in_endpoints, before.addresses, after.addresses);
     }
 
-    /// A slice that is filed under a Service has changed. To be called under that Service's lock.
+    /// A slice that is filed under a Service has changed.
     pub(super) fn slice(&self, before: EndpointCount, after: EndpointCount) {
         change_both(&self.in_slices, before, after);
-    }
-
-    pub(super) fn namespace(&self, before: bool, after: bool) {
-        change(&self.namespaces, before.into(), after.into());
     }
 
     /// A view has been put in place.
@@ -230,19 +241,9 @@ fn change_both(gauges: &[AtomicU64; 2], before: EndpointCount, after: EndpointCo
 impl Registry {
     /// How many objects of each kind are held. Endpoints that say nothing may have been let go.
     pub fn held(&self) -> BTreeMap<Kind, u64> {
-        let of_map = |length: usize| length as u64;
         Kind::ALL
             .into_iter()
-            .map(|kind| {
-                let count = match kind {
-                    Kind::Namespace => self.gauges.namespaces.load(Relaxed),
-                    Kind::Service => self.gauges.services.load(Relaxed),
-                    Kind::Endpoints => self.gauges.endpoints.load(Relaxed),
-                    Kind::EndpointSlice => of_map(self.model.slices.len()),
-                    Kind::Pod => of_map(self.model.pods.len()),
-                };
-                (kind, count)
-            })
+            .zip(self.gauges.objects.iter().map(|gauge| gauge.load(Relaxed)))
             .collect()
     }
 
@@ -267,8 +268,11 @@ impl Registry {
     /// Notes that these changes are in a view now.
     pub(super) fn programmed(&self, triggers: &[(ObjectKey, SystemTime)], now: SystemTime) {
         for (key, at) in triggers {
-            let joint = self.model.services.get(key);
-            let kind = joint.and_then(|joint| ServiceKind::of(&joint.service.as_ref()?.0));
+            let service = self.model.read(&key.namespace, |namespace| {
+                let (kept, _) = namespace.services.get(&key.name)?.service.as_ref()?;
+                kept.service(key)
+            });
+            let kind = service.flatten().as_ref().and_then(ServiceKind::of);
             if let Some(buckets) = kind.and_then(|kind| self.gauges.programmed.get(kind as usize)) {
                 // Another machine's clock may be ahead of ours.
                 buckets.note(&PROGRAMMING_TIMES, now.duration_since(*at).unwrap_or_default());
@@ -291,9 +295,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::cluster::{Change, Endpoint, Meta, Namespace, Object};
-    use crate::cluster::{SliceAddresses, Subset};
-    use crate::zone::Spec;
+    use crate::cluster::{Change, Endpoint, Meta, Namespace, Object, Pod, SliceAddresses, Subset};
+    use crate::zone::{Pods, Spec};
 
     fn endpoint(last: u8, ready: bool) -> Endpoint {
         let ip = [10, 1, 0, last].into();
@@ -336,12 +339,17 @@ mod tests {
 
     #[test]
     fn gauges_follow_every_way_in_and_out() {
-        let registry = Registry::new(Arc::new(Spec::default()), 3);
+        let spec = Spec { pods: Pods::Verified, ..Spec::default() };
+        let registry = Registry::new(Arc::new(spec), 3);
         let shop = || Change::Put(Object::Namespace(Namespace { meta: Meta::new("", "shop") }));
         let db = |has_selector| {
             let mut service = Service::new("shop", "db");
             service.has_selector = has_selector;
             Change::Put(Object::Service(service))
+        };
+        let pod = |live| {
+            let ips = smallvec::smallvec![[10, 1, 0, 1].into()];
+            Change::Put(Object::Pod(Pod { meta: Meta::new("shop", "p"), ips, live }))
         };
         let both = || vec![endpoint(1, true), endpoint(2, false)];
         registry.apply([shop(), shop(), db(false), db(false)]);
@@ -357,10 +365,20 @@ mod tests {
         registry.apply([Change::ListBegins(Kind::EndpointSlice), slice("a", "db", both())]);
         registry.apply([Change::ListEnds(Kind::EndpointSlice)]);
         assert_eq!(told(&registry), ([1, 1, 1, 0, 0], [1, 1, 0, 0]));
+        // A later list counts when it ends.
+        registry.apply([Change::ListBegins(Kind::EndpointSlice), slice("a", "db", Vec::new())]);
+        registry.apply([slice("c", "db", both())]);
+        assert_eq!(told(&registry), ([1, 1, 1, 0, 0], [1, 1, 0, 0]));
+        registry.apply([Change::ListEnds(Kind::EndpointSlice)]);
+        assert_eq!(told(&registry), ([1, 1, 2, 0, 0], [1, 1, 0, 0]));
+        registry.apply([pod(true), pod(true)]);
+        assert_eq!(told(&registry), ([1, 1, 2, 0, 1], [1, 1, 0, 0]));
         let gone = |kind, namespace, name| Change::Remove(kind, ObjectKey::new(namespace, name));
         for _ in 0..2 {
             registry.apply([
                 gone(Kind::EndpointSlice, "shop", "a"),
+                gone(Kind::EndpointSlice, "shop", "c"),
+                pod(false),
                 gone(Kind::Service, "shop", "db"),
                 gone(Kind::Endpoints, "shop", "db"),
                 gone(Kind::Namespace, "", "shop"),

@@ -4,33 +4,35 @@
 //! [`Registry::apply`] may run on any number of source threads. [`Publisher`] runs on one.
 #![forbid(unsafe_code)]
 
+mod filing;
 mod gauges;
+mod kept;
 mod ledger;
 mod model;
 mod objects;
+mod pending;
 mod publisher;
 mod restore;
 mod staged;
+mod tidy;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use dashmap::mapref::entry::Entry;
 use jiff::Timestamp;
 
 use crate::cluster::watch::Sink;
-use crate::cluster::{
-    Change, EndpointSlice, Endpoints, Kind, Meta, Object, ObjectKey, Pod, Refused, Service,
-};
-use crate::zone::{Drop, NamespaceFilter, Pods, Spec, View};
-use gauges::{EndpointCount as Count, Gauges, Weight};
+use crate::cluster::{Change, Kind, KindSet, ObjectKey, Refused};
+use crate::zone::{Drop, Spec, View};
+use gauges::Gauges;
 use ledger::Ledger;
-use model::{Dirty, Mark, Model, Pending};
+use model::{Mark, Model};
+use pending::{Dirty, Pending};
+use staged::Staged;
 
 pub use gauges::{EndpointCount, PROGRAMMING_TIMES, PUBLISH_TIMES, Published, ServiceKind, Times};
 pub use ledger::Oddity;
@@ -118,18 +120,18 @@ impl Registry {
     }
 
     fn apply_one(&self, change: Change) {
-        let Some(change) = self.stage(change) else { return };
+        let Some(change) = self.stage(self.filtered(change)) else { return };
         match change {
             Change::ListBegins(kind) => {
                 let mut pending = self.pending();
                 let list = pending.lists.entry(kind).or_default();
                 list.mark = list.mark.wrapping_add(1);
                 list.under_way = true;
-                list.staged.clear();
+                list.staged = Staged::default();
             }
             Change::Put(object) => {
                 let mark = self.mark(object.kind());
-                self.put(object, mark);
+                self.file(object, mark);
             }
             Change::Remove(kind, key) => self.remove(kind, &key),
             Change::Triggered(service, at) => self.pending().triggered(service, at),
@@ -163,329 +165,47 @@ impl Registry {
             return;
         }
         // Endpoints count for other Services than before.
-        let keys: Vec<ObjectKey> =
-            self.model.services.iter().map(|joint| joint.key().clone()).collect();
-        for key in keys {
-            self.joint(&key, |joint| self.settle(&key, joint));
-            self.dirty(Dirty::Service(key));
-        }
-    }
-
-    /// Lets the Endpoints of a Service go if they say nothing, or asks for them if they do again.
-    fn settle(&self, key: &ObjectKey, joint: &mut model::Joint) {
-        let Some((service, _)) = &joint.service else { return };
-        let needless = service.has_selector
-            && self.lets_go.load(Ordering::Relaxed)
-            && !self.pending().not_served.has(Kind::EndpointSlice);
-        if needless {
-            if let Some((_, mark)) = joint.endpoints.take() {
-                joint.let_go = Some(mark);
-            }
-        } else if joint.let_go.take().is_some() {
-            self.pending().missing.push(key.clone());
+        for namespace in self.model.names() {
+            self.resettle(&namespace);
         }
     }
 
     fn list_ends(&self, kind: Kind) {
         self.unstage(kind);
         let mark = self.mark(kind);
-        for key in self.unmarked(kind, mark) {
+        for key in self.model.unmarked(kind, mark) {
             self.remove(kind, &key);
         }
+        self.is_listed(KindSet::of(&[kind]));
         let mut pending = self.pending();
-        pending.listed.insert(kind);
-        pending.lists.entry(kind).or_default().under_way = false;
+        let list = pending.lists.entry(kind).or_default();
+        list.under_way = false;
+        let held = std::mem::take(&mut list.held);
+        pending.dirty.extend(held);
     }
 
-    /// The objects of a kind that bear another mark.
-    fn unmarked(&self, kind: Kind, mark: Mark) -> Vec<ObjectKey> {
-        let joints = |of: fn(&model::Joint) -> Option<Mark>| {
-            let services = self.model.services.iter();
-            services
-                .filter(|joint| of(joint).is_some_and(|found| found != mark))
-                .map(|joint| joint.key().clone())
-                .collect()
-        };
-        match kind {
-            Kind::Service => joints(|joint| joint.service.as_ref().map(|found| found.1)),
-            Kind::Endpoints => {
-                joints(|joint| joint.endpoints.as_ref().map(|found| found.1).or(joint.let_go))
-            }
-            Kind::EndpointSlice => {
-                let old = self.model.slices.iter().filter(|slice| slice.1 != mark);
-                old.map(|slice| slice.key().clone()).collect()
-            }
-            Kind::Pod => {
-                let old = self.model.pods.iter().filter(|pod| pod.1 != mark);
-                old.map(|pod| pod.key().clone()).collect()
-            }
-            Kind::Namespace => {
-                let all = self.model.namespaces.iter();
-                all.filter(|state| state.exposed.is_some_and(|found| found != mark))
-                    .map(|state| ObjectKey::new("", state.key()))
-                    .collect()
+    /// From now on these kinds are known in full, and count for Services.
+    fn is_listed(&self, kinds: KindSet) {
+        for kind in kinds.iter() {
+            let is_first = {
+                let mut pending = self.pending();
+                let listed = pending.listed;
+                pending.listed.insert(kind);
+                !listed.has(kind)
+            };
+            if is_first && counts_late(kind) {
+                // What another thread files from now on, it notes itself.
+                let new = self.model.services_with(kind);
+                self.pending().dirty.extend(new.into_iter().map(Dirty::Service));
             }
         }
     }
 
-    fn put(&self, object: Object, mark: Mark) {
-        let selected = match &self.spec.labels {
-            Some(selector) if object.kind() != Kind::Namespace => {
-                selector.matches(&object.meta().labels)
-            }
-            _ => true,
-        };
-        if !selected {
-            let key = object.meta().key.clone();
-            return self.remove(object.kind(), &key);
+    fn dirty(&self, kind: Kind, what: Dirty) {
+        let mut pending = self.pending();
+        if pending.listed.has(kind) || !counts_late(kind) {
+            pending.note(kind, what);
         }
-        match object {
-            Object::Namespace(namespace) => self.put_namespace(&namespace.meta, mark),
-            Object::Service(service) => self.put_service(service, mark),
-            Object::EndpointSlice(slice) => self.put_slice(slice, mark),
-            Object::Endpoints(endpoints) => self.put_endpoints(endpoints, mark),
-            Object::Pod(pod) => self.put_pod(&pod, mark),
-        }
-    }
-
-    fn put_namespace(&self, meta: &Meta, mark: Mark) {
-        let name = &meta.key.name;
-        let exposed = match &self.spec.namespaces {
-            NamespaceFilter::All => true,
-            NamespaceFilter::Named(names) => names.contains(name),
-            NamespaceFilter::Selected(selector) => selector.matches(&meta.labels),
-        };
-        if !exposed {
-            return self.remove(Kind::Namespace, &meta.key);
-        }
-        self.expose(name, mark);
-    }
-
-    fn expose(&self, name: &str, mark: Mark) {
-        let was = {
-            let mut state = self.model.namespaces.entry(name.into()).or_default();
-            let was = state.exposed.replace(mark);
-            self.gauges.namespace(was.is_some(), true);
-            was
-        };
-        if was.is_none() {
-            self.dirty(Dirty::Namespace(name.into()));
-        }
-    }
-
-    fn put_service(&self, mut service: Service, mark: Mark) {
-        let key = service.meta.key.clone();
-        self.ledger().service(&service);
-        service.meta.labels = Vec::new();
-        service.ports.shrink_to_fit();
-        let changed = self.joint(&key, |joint| {
-            let changed = joint.service.as_ref().is_none_or(|(old, _)| *old != service);
-            joint.service = Some((service, mark));
-            self.settle(&key, joint);
-            changed
-        });
-        if changed {
-            self.dirty(Dirty::Service(key));
-        }
-    }
-
-    fn put_slice(&self, mut slice: EndpointSlice, mark: Mark) {
-        let key = slice.meta.key.clone();
-        self.ledger().slice(&slice);
-        slice.meta.labels = Vec::new();
-        self.slim(&mut slice.endpoints);
-        slice.endpoints.shrink_to_fit();
-        slice.ports.shrink_to_fit();
-        let filed = slice.service.clone();
-        let before = self.model.slices.insert(key.clone(), (filed.clone(), mark));
-        match before {
-            Some((Some(old), _)) if Some(&old) != filed.as_ref() => self.unfile(&key, &old),
-            _ => {}
-        }
-        let Some(name) = filed else { return };
-        let service = ObjectKey { namespace: key.namespace.clone(), name };
-        let after = Count::of_slice(&slice);
-        let changed = self.joint(&service, |joint| {
-            match joint.slices.binary_search_by(|found| found.meta.key.name.cmp(&key.name)) {
-                Ok(at) => {
-                    let old = &mut joint.slices[at];
-                    let changed = *old != slice;
-                    self.gauges.slice(Count::of_slice(old), after);
-                    *old = slice;
-                    changed
-                }
-                Err(at) => {
-                    self.gauges.slice(Count::default(), after);
-                    // Most Services have one slice: no room for four.
-                    joint.slices.reserve_exact(1);
-                    joint.slices.insert(at, slice);
-                    true
-                }
-            }
-        });
-        if changed {
-            self.dirty(Dirty::Service(service));
-        }
-    }
-
-    fn put_endpoints(&self, mut endpoints: Endpoints, mark: Mark) {
-        let key = endpoints.meta.key.clone();
-        endpoints.meta.labels = Vec::new();
-        for subset in &mut endpoints.subsets {
-            self.slim(&mut subset.endpoints);
-            subset.endpoints.shrink_to_fit();
-        }
-        let changed = self.joint(&key, |joint| {
-            let changed = joint.endpoints.as_ref().is_none_or(|(old, _)| *old != endpoints);
-            joint.endpoints = Some((endpoints, mark));
-            joint.let_go = None;
-            self.settle(&key, joint);
-            changed
-        });
-        if changed {
-            self.dirty(Dirty::Service(key));
-        }
-    }
-
-    /// Forgets what no answer will hang on.
-    fn slim(&self, endpoints: &mut [crate::cluster::Endpoint]) {
-        if !self.spec.endpoint_pod_names {
-            for endpoint in endpoints {
-                endpoint.target_name = None;
-            }
-        }
-    }
-
-    fn put_pod(&self, pod: &Pod, mark: Mark) {
-        let key = &pod.meta.key;
-        if !pod.live || self.spec.pods != Pods::Verified {
-            return self.remove(Kind::Pod, key);
-        }
-        // Each address is counted once, however often the pod names it.
-        let mut ips = pod.ips.clone();
-        ips.sort_unstable();
-        ips.dedup();
-        let before = self.model.pods.insert(key.clone(), (ips.clone(), mark));
-        let before = before.map(|old| old.0).unwrap_or_default();
-        for ip in ips.iter().filter(|ip| !before.contains(ip)) {
-            self.count_pod(&key.namespace, *ip, true);
-        }
-        for ip in before.iter().filter(|ip| !ips.contains(ip)) {
-            self.count_pod(&key.namespace, *ip, false);
-        }
-    }
-
-    fn count_pod(&self, namespace: &str, ip: IpAddr, more: bool) {
-        let key = (Box::from(namespace), ip);
-        match self.model.pod_addresses.entry(key) {
-            Entry::Occupied(mut count) if more => *count.get_mut() += 1,
-            Entry::Occupied(mut count) => {
-                *count.get_mut() -= 1;
-                if *count.get() == 0 {
-                    count.remove();
-                }
-            }
-            Entry::Vacant(count) if more => {
-                count.insert(1);
-            }
-            Entry::Vacant(_) => {}
-        }
-        self.dirty(Dirty::Pod(namespace.into(), ip));
-    }
-
-    fn remove(&self, kind: Kind, key: &ObjectKey) {
-        self.ledger().forget(kind, key);
-        match kind {
-            Kind::Namespace => {
-                let was = self.model.namespaces.get_mut(&key.name);
-                let was = was.and_then(|mut state| {
-                    let was = state.exposed.take();
-                    self.gauges.namespace(was.is_some(), false);
-                    was
-                });
-                self.model.namespaces.remove_if(&key.name, |_, state| {
-                    state.exposed.is_none() && state.members.is_empty()
-                });
-                if was.is_some() {
-                    self.dirty(Dirty::Namespace(key.name.clone()));
-                }
-            }
-            Kind::Service => {
-                if self.joint(key, |joint| joint.service.take().is_some()) {
-                    self.dirty(Dirty::Service(key.clone()));
-                }
-            }
-            Kind::Endpoints => {
-                let taken = |joint: &mut model::Joint| {
-                    joint.let_go = None;
-                    joint.endpoints.take().is_some()
-                };
-                if self.joint(key, taken) {
-                    self.dirty(Dirty::Service(key.clone()));
-                }
-            }
-            Kind::EndpointSlice => {
-                if let Some((_, (Some(service), _))) = self.model.slices.remove(key) {
-                    self.unfile(key, &service);
-                }
-            }
-            Kind::Pod => {
-                if let Some((_, (ips, _))) = self.model.pods.remove(key) {
-                    ips.iter().for_each(|ip| self.count_pod(&key.namespace, *ip, false));
-                }
-            }
-        }
-    }
-
-    /// Takes a slice away from the Service that it was filed under.
-    fn unfile(&self, slice: &ObjectKey, service: &str) {
-        let key = ObjectKey { namespace: slice.namespace.clone(), name: service.into() };
-        let gone = self.joint(&key, |joint| {
-            let before = joint.slices.len();
-            joint.slices.retain(|found| {
-                let goes = found.meta.key.name == slice.name;
-                if goes {
-                    self.gauges.slice(Count::of_slice(found), Count::default());
-                }
-                !goes
-            });
-            joint.slices.len() != before
-        });
-        if gone {
-            self.dirty(Dirty::Service(key));
-        }
-    }
-
-    /// Changes what is filed under a Service's key, and keeps the namespace's list of members.
-    fn joint<T>(&self, key: &ObjectKey, change: impl FnOnce(&mut model::Joint) -> T) -> T {
-        let mut joint = self.model.services.entry(key.clone()).or_default();
-        let was_empty = joint.is_empty();
-        let before = Weight::of(&joint);
-        let result = change(&mut joint);
-        self.gauges.joint(before, Weight::of(&joint));
-        let is_empty = joint.is_empty();
-        // Under the lock of the joint, so that of two threads that change it in turn the last one
-        // has the last word here as well.
-        if was_empty != is_empty {
-            let mut state = self.model.namespaces.entry(key.namespace.clone()).or_default();
-            if is_empty {
-                state.members.remove(&key.name);
-            } else {
-                state.members.insert(key.name.clone());
-            }
-        }
-        drop(joint);
-        if is_empty {
-            self.model.services.remove_if(key, |_, joint| joint.is_empty());
-            self.model.namespaces.remove_if(&key.namespace, |_, state| {
-                state.exposed.is_none() && state.members.is_empty()
-            });
-        }
-        result
-    }
-
-    fn dirty(&self, what: Dirty) {
-        self.pending().dirty.insert(what);
     }
 
     fn mark(&self, kind: Kind) -> Mark {
@@ -499,6 +219,12 @@ impl Registry {
     fn pending(&self) -> std::sync::MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether nothing of a kind is compiled before it has been listed: what hangs on endpoints waits for
+/// all of them, and half of them in a view would have to be replaced.
+fn counts_late(kind: Kind) -> bool {
+    matches!(kind, Kind::EndpointSlice | Kind::Endpoints)
 }
 
 impl Sink for Registry {

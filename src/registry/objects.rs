@@ -1,62 +1,42 @@
 //! The objects themselves, out of the registry and back: what the last known good state is made of.
 
-use std::hash::Hash;
 use std::sync::PoisonError;
 
-use dashmap::DashMap;
-
-use super::{Registry, model};
+use super::Registry;
+use super::kept::Kept;
+use super::model::Namespace;
+use crate::cluster::packed::{self, Cursor, Flaw, Recent, put_count, put_lone_text};
 use crate::cluster::snapshot::Stored;
-use crate::cluster::{Kind, KindSet, Object};
+use crate::cluster::{Kind, KindSet, Object, ObjectKey};
 
 impl Registry {
-    /// Hands over every object that counts, and says which kinds are among them: those that have
-    /// been listed. They come in the order of their names; what is new since the call began may
-    /// come last.
+    /// Hands over every object that counts, in the order of their names, and says which kinds are
+    /// among them: those that have been listed.
     ///
-    /// `None`, and nothing handed over, while that would be no state that was ever good: before the
-    /// first lists of all that is needed (but pods, which one may be forbidden to list). Nothing of
-    /// a new list is among them before it ends.
+    /// `None`, and nothing of use handed over, while that would be no state that was ever good:
+    /// before the first lists of all that is needed (but pods, which one may be forbidden to list).
+    /// Nothing of a new list is among them before it ends.
     ///
-    /// Nothing is applied or published meanwhile, so that no batch is half there: `visit` must be
-    /// quick and must not wait for anything.
+    /// Nothing is applied or published while the objects are copied, so that no batch is half
+    /// there. `visit` may take its time: it is called after that.
     pub fn objects(&self, visit: &mut dyn FnMut(Stored<'_>)) -> Option<KindSet> {
         self.steady()?;
-        // Gathered and sorted while others go on: that is half the work.
-        let namespaces = sorted_keys(&self.model.namespaces);
-        let services = sorted_keys(&self.model.services);
-        let pods = sorted_keys(&self.model.pods);
-        let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let kinds = self.steady()?;
-        walk(&self.model.namespaces, &namespaces, |name, state| {
-            if state.exposed.is_some() && kinds.has(Kind::Namespace) {
-                visit(Stored::Namespace(name));
-            }
-        });
-        // A slice that belongs to no Service is not kept here, and means nothing to DNS.
-        walk(
-            &self.model.services,
-            &services,
-            |_, model::Joint { service, slices, endpoints, .. }| {
-                if let Some((service, _)) = service.as_ref().filter(|_| kinds.has(Kind::Service)) {
-                    visit(Stored::Service(service));
-                }
-                for slice in slices.iter().filter(|_| kinds.has(Kind::EndpointSlice)) {
-                    visit(Stored::EndpointSlice(slice));
-                }
-                if let Some((endpoints, _)) =
-                    endpoints.as_ref().filter(|_| kinds.has(Kind::Endpoints))
-                {
-                    visit(Stored::Endpoints(endpoints));
-                }
-            },
-        );
-        walk(&self.model.pods, &pods, |key, (ips, _)| {
-            if kinds.has(Kind::Pod) {
-                visit(Stored::Pod(key, ips));
-            }
-        });
+        let (kinds, copy) = {
+            let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+            let kinds = self.steady()?;
+            (kinds, self.copy(kinds))
+        };
+        let read = copy.visit(visit);
+        read.inspect_err(|flaw| tracing::error!(flaw, "objects are not as they were kept")).ok()?;
         Some(kinds)
+    }
+
+    fn copy(&self, kinds: KindSet) -> Copy {
+        let mut copy = Copy::default();
+        for name in self.model.names() {
+            self.model.read(&name, |namespace| copy.namespace(&name, namespace, kinds));
+        }
+        copy
     }
 
     /// The kinds that have been listed, unless the objects are no good state yet.
@@ -80,56 +60,78 @@ impl Registry {
     pub fn put_back(&self, kinds: KindSet, fill: impl FnOnce(&mut dyn FnMut(Object))) {
         {
             let _shared = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-            fill(&mut |object| self.put_back_one(object));
-            let mut pending = self.pending();
-            kinds.iter().for_each(|kind| pending.listed.insert(kind));
+            fill(&mut |object| {
+                let mark = self.mark(object.kind());
+                self.file_again(object, mark);
+            });
+            self.is_listed(kinds);
         }
         // A full channel means that the publisher is about to look anyway.
         let _ = self.wake.try_send(());
     }
+}
 
-    fn put_back_one(&self, object: Object) {
-        let mark = self.mark(object.kind());
-        match object {
-            Object::Namespace(namespace) => self.expose(&namespace.meta.key.name, mark),
-            Object::Service(service) => self.put_service(service, mark),
-            Object::EndpointSlice(slice) => self.put_slice(slice, mark),
-            Object::Endpoints(endpoints) => self.put_endpoints(endpoints, mark),
-            Object::Pod(pod) => self.put_pod(&pod, mark),
+/// The objects of a moment, packed as they are kept.
+#[derive(Default)]
+struct Copy {
+    namespaces: Vec<Box<str>>,
+    services: Packed,
+    pods: Packed,
+}
+
+impl Copy {
+    fn namespace(&mut self, name: &str, namespace: &Namespace, kinds: KindSet) {
+        if namespace.exposed.is_some() && kinds.has(Kind::Namespace) {
+            self.namespaces.push(name.into());
         }
+        for (service, joint) in &namespace.services {
+            // A slice that belongs to no Service is not kept here, and means nothing to DNS.
+            let of = |kind: Kind| move |_: &&Kept| kinds.has(kind);
+            let services = joint.service.iter().map(|(kept, _)| kept).filter(of(Kind::Service));
+            let slices = joint.slices.iter().filter(of(Kind::EndpointSlice));
+            let endpoints = joint.endpoints.iter().filter_map(|(kept, _)| kept.as_ref());
+            let endpoints = endpoints.filter(of(Kind::Endpoints));
+            self.services.put(name, service, services.chain(slices).chain(endpoints));
+        }
+        for (pod, (kept, _)) in namespace.pods.iter().filter(|_| kinds.has(Kind::Pod)) {
+            self.pods.put(name, pod, std::iter::once(kept));
+        }
+    }
+
+    fn visit(&self, visit: &mut dyn FnMut(Stored<'_>)) -> Result<(), Flaw> {
+        self.namespaces.iter().for_each(|name| visit(Stored::Namespace(name)));
+        self.services.visit(visit)?;
+        self.pods.visit(visit)
     }
 }
 
-fn sorted_keys<K: Clone + Eq + Hash + Ord, V>(map: &DashMap<K, V>) -> Vec<K> {
-    let mut keys: Vec<_> = map.iter().map(|entry| entry.key().clone()).collect();
-    keys.sort_unstable();
-    keys
-}
+/// Of each key: namespace, name, how many objects are kept under it, and these.
+#[derive(Default)]
+struct Packed(Vec<u8>);
 
-/// Visits everything in `map`, of which `keys` was a moment ago all there was: in that order, and
-/// then what has come since.
-fn walk<K: Clone + Eq + Hash + Ord, V>(
-    map: &DashMap<K, V>,
-    keys: &[K],
-    mut visit: impl FnMut(&K, &V),
-) {
-    let mut found = 0;
-    for key in keys {
-        if let Some(value) = map.get(key) {
-            found += 1;
-            visit(key, &value);
-        }
+impl Packed {
+    fn put<'a>(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        objects: impl Iterator<Item = &'a Kept> + Clone,
+    ) {
+        put_lone_text(&mut self.0, namespace);
+        put_lone_text(&mut self.0, name);
+        put_count(&mut self.0, objects.clone().count());
+        objects.for_each(|kept| self.0.extend_from_slice(kept.octets()));
     }
-    if found == map.len() {
-        return;
-    }
-    let new = map.iter().filter(|entry| keys.binary_search(entry.key()).is_err());
-    let mut new: Vec<_> = new.map(|entry| entry.key().clone()).collect();
-    new.sort_unstable();
-    for key in &new {
-        if let Some(value) = map.get(key) {
-            visit(key, &value);
+
+    fn visit(&self, visit: &mut dyn FnMut(Stored<'_>)) -> Result<(), Flaw> {
+        let mut cursor = Cursor::new(&self.0);
+        while !cursor.is_at_end() {
+            let key = ObjectKey::new(cursor.lone_text()?, cursor.lone_text()?);
+            for _ in 0..cursor.number()? {
+                let object = packed::read(&mut cursor, &mut Recent::near(&key))?;
+                Stored::of(&object).into_iter().for_each(&mut *visit);
+            }
         }
+        Ok(())
     }
 }
 

@@ -7,24 +7,22 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, after, never, select};
 
 use super::Registry;
-use super::model::Dirty;
-use crate::cluster::{Kind, ObjectKey};
+use super::model::Namespace;
+use super::pending::Dirty;
+use super::tidy::Untidiness;
+use crate::cluster::{Kind, KindSet, ObjectKey};
 use crate::name::push_label;
 use crate::zone::{Delta, Inputs, Spec, State, View, compile};
 
 /// How long a burst of changes is gathered before the next view. A lone change does not wait: only
 /// what follows within this time of a view does.
 const GATHER: Duration = Duration::from_millis(5);
-/// How many Services are compiled before they are put into the next view. All of a first list at
-/// once would be a second copy of the cluster beside the view.
+/// How many Services are compiled at least before they are put into the next view. All of a first
+/// list at once would be a second copy of the cluster beside the view.
 const PART: usize = 256;
-
-/// After how much looked at for one view memory is tidied: more than daily business, less than a
-/// list of a cluster that would be missed.
-const TIDY_AFTER: usize = 2_000;
-/// After how long without a change it is tidied once more: by then the source and the query threads
-/// have let go of what they held for the list.
-const TIDY_REST: Duration = Duration::from_secs(1);
+/// In how many parts at most a view is made: each part of a large one touches most of the table, so
+/// that parts of one size would make for work that grows with the square of the cluster.
+const PARTS: usize = 16;
 
 /// Where the serial's time comes from.
 pub trait Clock: Send + 'static {
@@ -48,11 +46,24 @@ pub struct Publisher<C = SystemClock> {
     registry: Arc<Registry>,
     clock: C,
     tidy: fn(),
-    /// Much was compiled, and what the other threads let go since has not been given back.
-    untidy: bool,
+    untidiness: Untidiness,
     told: Box<dyn Fn() + Send>,
     /// What the registry's objects make, shown or not.
     built: Arc<View>,
+}
+
+/// What is known of kinds as a whole.
+#[derive(Clone, Copy)]
+struct Known {
+    waiting: KindSet,
+    slices_served: bool,
+}
+
+impl Known {
+    /// Whether the kind has been listed: a part of it does not count.
+    fn all_of(self, kind: Kind) -> bool {
+        !self.waiting.has(kind)
+    }
 }
 
 /// What has become of what was dirty.
@@ -68,11 +79,12 @@ impl<C: Clock> Publisher<C> {
     /// The publisher of `registry`, of which there must be but one.
     pub fn new(registry: Arc<Registry>, clock: C) -> Self {
         let built = Arc::new(View::empty(Arc::clone(&registry.spec), registry.seed));
-        Self { registry, clock, tidy: || (), untidy: false, told: Box::new(|| ()), built }
+        let untidiness = Untidiness::new(Instant::now());
+        Self { registry, clock, tidy: || (), untidiness, told: Box::new(|| ()), built }
     }
 
-    /// Has `tidy` run after each view for which much was compiled, such as a first list: for an
-    /// allocator that gives memory back only when told to.
+    /// Has `tidy` run after each view for which much was compiled, such as a first list, and now and
+    /// then after small ones: for an allocator that gives memory back only when told to.
     #[must_use]
     pub fn with_tidy(self, tidy: fn()) -> Self {
         Self { tidy, ..self }
@@ -83,13 +95,13 @@ impl<C: Clock> Publisher<C> {
         let mut published: Option<Instant> = None;
         loop {
             let woken = self.registry.woken.clone();
-            let rest = if self.untidy { after(TIDY_REST) } else { never() };
+            let rest = self.untidiness.rest().map_or_else(never, after);
             select! {
                 recv(stop) -> _ => return,
                 recv(woken) -> _ => {}
                 recv(rest) -> _ => {
-                    self.untidy = false;
                     (self.tidy)();
+                    self.untidiness.rested(Instant::now());
                     continue;
                 }
             }
@@ -128,8 +140,7 @@ impl<C: Clock> Publisher<C> {
             self.registry.gauges.published(began.elapsed());
             self.registry.programmed(&triggers, SystemTime::now());
         }
-        if looked_at > TIDY_AFTER {
-            self.untidy = true;
+        if self.untidiness.after_view(looked_at, Instant::now()) {
             (self.tidy)();
         }
         published
@@ -168,8 +179,10 @@ impl<C: Clock> Publisher<C> {
             let slices_served = !pending.not_served.has(Kind::EndpointSlice);
             (dirty, pending.take_triggers(), slices_served)
         };
+        let known = Known { waiting: state.waiting, slices_served };
         let dirty = self.with_members(dirty);
-        let deltas = dirty.chunks(PART).map(|part| self.delta(part, spec, slices_served));
+        let part = dirty.len().div_ceil(PARTS).max(PART);
+        let deltas = dirty.chunks(part).map(|part| self.delta(part, spec, known));
         let view = self.built.with(deltas, state, self.clock.unix_seconds());
         let shows = |(key, _): &(ObjectKey, SystemTime)| {
             let records = [Some(&*self.built), view.as_ref()];
@@ -185,11 +198,11 @@ impl<C: Clock> Publisher<C> {
         let mut members = Vec::new();
         for what in &dirty {
             let Dirty::Namespace(name) = what else { continue };
-            if let Some(state) = self.registry.model.namespaces.get(name) {
-                members.extend(state.members.iter().map(|member| {
+            self.registry.model.read(name, |namespace| {
+                members.extend(namespace.services.keys().map(|member| {
                     Dirty::Service(ObjectKey { namespace: name.clone(), name: member.clone() })
                 }));
-            }
+            });
         }
         let mut all = dirty;
         all.extend(members);
@@ -198,11 +211,11 @@ impl<C: Clock> Publisher<C> {
         all
     }
 
-    fn delta(&self, part: &[Dirty], spec: &Spec, slices_served: bool) -> Delta {
+    fn delta(&self, part: &[Dirty], spec: &Spec, known: Known) -> Delta {
         let mut delta = Delta::default();
         for what in part {
             match what {
-                Dirty::Service(key) => self.service(key, spec, slices_served, &mut delta),
+                Dirty::Service(key) => self.service(key, spec, known, &mut delta),
                 Dirty::Namespace(name) => {
                     let mut label = Vec::new();
                     if push_label(&mut label, name).is_ok() {
@@ -212,9 +225,9 @@ impl<C: Clock> Publisher<C> {
                 Dirty::Pod(namespace, ip) => {
                     let mut label = Vec::new();
                     if push_label(&mut label, namespace).is_ok() {
-                        let key = (namespace.clone(), *ip);
-                        let live = self.registry.model.pod_addresses.contains_key(&key);
-                        delta.pods.insert((label.into(), *ip), live);
+                        let is_live = |found: &Namespace| found.pod_addresses.contains_key(ip);
+                        let live = self.registry.model.read(namespace, is_live);
+                        delta.pods.insert((label.into(), *ip), live.unwrap_or_default());
                     }
                 }
             }
@@ -223,26 +236,27 @@ impl<C: Clock> Publisher<C> {
     }
 
     fn exposes(&self, namespace: &str) -> bool {
-        let state = self.registry.model.namespaces.get(namespace);
-        state.is_some_and(|state| state.exposed.is_some())
+        let exposes = |found: &Namespace| found.exposed.is_some();
+        self.registry.model.read(namespace, exposes).unwrap_or_default()
     }
 
-    fn service(&self, key: &ObjectKey, spec: &Spec, slices_served: bool, delta: &mut Delta) {
+    fn service(&self, key: &ObjectKey, spec: &Spec, known: Known, delta: &mut Delta) {
         // No query can ask for a name that cannot be written as two labels.
         let Some(wire) = wire_key(key) else { return };
-        let exposed = self.exposes(&key.namespace);
-        let joint = self.registry.model.services.get(key).filter(|_| exposed);
-        let record = joint.and_then(|joint| {
-            let (service, _) = joint.service.as_ref()?;
+        let joined = self.registry.model.read(&key.namespace, |namespace| {
+            let joint = namespace.services.get(&key.name);
+            joint.filter(|_| namespace.exposed.is_some())?.read(key)
+        });
+        let record = joined.flatten().map(|joined| {
             let inputs = Inputs {
-                service,
-                slices: &joint.slices,
-                endpoints: joint.endpoints.as_ref().map(|found| &found.0),
-                slices_served,
+                service: &joined.service,
+                slices: if known.all_of(Kind::EndpointSlice) { &joined.slices } else { &[] },
+                endpoints: joined.endpoints.as_ref().filter(|_| known.all_of(Kind::Endpoints)),
+                slices_served: known.slices_served,
             };
             let compiled = compile(&inputs, spec);
             self.registry.ledger().drops(key, compiled.dropped);
-            Some(compiled.record)
+            compiled.record
         });
         if record.is_none() {
             self.registry.ledger().drops(key, BTreeMap::new());

@@ -4,21 +4,51 @@
 //! with objects as they were, and is published at once. A list that is begun again leaves nothing
 //! behind. Usually a new list tells what is known already; only what differs takes memory here.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::Registry;
-use crate::cluster::{Change, Kind, Meta, Object, ObjectKey};
+use super::kept::Kept;
+use super::model::{Joint, Namespace};
+use crate::cluster::packed::Stored;
+use crate::cluster::{Change, Kind, Object, ObjectKey};
 
-/// The objects of one kind that a list under way changes, or takes away (none).
-pub(super) type Staged = HashMap<ObjectKey, Option<Object>>;
+/// The objects of one kind that a list under way changes, packed, or takes away (none); by
+/// namespace and name.
+#[derive(Debug, Default)]
+pub(super) struct Staged(BTreeMap<Box<str>, BTreeMap<Box<str>, Option<Kept>>>);
+
+impl Staged {
+    fn put(&mut self, key: ObjectKey, object: Option<Kept>) {
+        self.0.entry(key.namespace).or_default().insert(key.name, object);
+    }
+
+    fn take_back(&mut self, key: &ObjectKey) {
+        if let Some(namespace) = self.0.get_mut(&key.namespace) {
+            namespace.remove(&key.name);
+        }
+    }
+
+    /// One after the other, each let go before the next.
+    fn into_each(self) -> impl Iterator<Item = (ObjectKey, Option<Kept>)> {
+        self.0.into_iter().flat_map(|(namespace, objects)| {
+            let key = move |name| ObjectKey { namespace: namespace.clone(), name };
+            objects.into_iter().map(move |(name, object)| (key(name), object))
+        })
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.0.values().map(BTreeMap::len).sum()
+    }
+}
 
 impl Registry {
     /// Keeps a change of an object aside if it is part of a list that is not the kind's first. On a
     /// first list nothing hangs but what waits for it anyway. Gives back what is to be applied now.
     pub(super) fn stage(&self, change: Change) -> Option<Change> {
         let (kind, key) = match &change {
-            Change::Put(object) => (object.kind(), &object.meta().key),
-            Change::Remove(kind, key) => (*kind, key),
+            Change::Put(object) => (object.kind(), object.meta().key.clone()),
+            Change::Remove(kind, key) => (*kind, key.clone()),
             Change::ListBegins(_)
             | Change::ListEnds(_)
             | Change::NotServed(_)
@@ -27,20 +57,22 @@ impl Registry {
         if !self.pending().is_relisted(kind) {
             return Some(change);
         }
-        let key = key.clone();
         // Looked up without the lock, which is taken with an object's in hand elsewhere.
-        let known = matches!(&change, Change::Put(object) if self.knows(object));
+        let (object, known) = match &change {
+            Change::Put(object) => {
+                let kept = Stored::of(object).map(|object| Kept::new(&key, object));
+                (kept, self.knows(object))
+            }
+            _ => (None, !self.model.has(kind, &key)),
+        };
         let mut pending = self.pending();
         let staged = &mut pending.lists.entry(kind).or_default().staged;
-        match change {
-            Change::Put(_) if known => {
-                // Applied for the mark alone; what the list said of it before is taken back.
-                staged.remove(&key);
-                return Some(change);
-            }
-            Change::Put(object) => staged.insert(key, Some(object)),
-            _ => staged.insert(key, None),
-        };
+        if known {
+            // Applied for the mark alone; what the list said of it before is taken back.
+            staged.take_back(&key);
+            return Some(change);
+        }
+        staged.put(key, object);
         None
     }
 
@@ -50,39 +82,40 @@ impl Registry {
         let list = pending.lists.entry(kind).or_default();
         let (mark, staged) = (list.mark, std::mem::take(&mut list.staged));
         drop(pending);
-        for (key, object) in staged {
-            match object {
-                Some(object) => self.put(object, mark),
+        for (key, kept) in staged.into_each() {
+            match kept.and_then(|kept| kept.object(&key)) {
+                Some(object) => self.file(object, mark),
                 None => self.remove(kind, &key),
             }
         }
     }
 
-    /// Whether putting this object would change no answer: by its version it is as it is known, or
-    /// it says nothing.
+    /// Whether filing this object would change no answer: it is as it is known, or says nothing.
     fn knows(&self, object: &Object) -> bool {
-        let version = object.meta().resource_version.as_deref();
-        let same = |meta: &Meta| version.is_some() && meta.resource_version.as_deref() == version;
         let key = &object.meta().key;
+        let is_kept = |service: &str, has: &dyn Fn(&Joint, &Kept) -> bool| {
+            let place = ObjectKey::new(&key.namespace, service);
+            let kept = Stored::of(object).map(|object| Kept::new(&place, object));
+            let has = |found: &Namespace| Some(has(found.services.get(service)?, kept.as_ref()?));
+            self.model.read(&key.namespace, has).flatten().unwrap_or_default()
+        };
         match object {
-            Object::Service(_) => {
-                let joint = self.model.services.get(key);
-                joint.is_some_and(|joint| joint.service.as_ref().is_some_and(|s| same(&s.0.meta)))
-            }
-            Object::Endpoints(_) => self.model.services.get(key).is_some_and(|joint| {
-                joint.let_go.is_some() || joint.endpoints.as_ref().is_some_and(|e| same(&e.0.meta))
+            Object::Namespace(_) => self.model.has(Kind::Namespace, key),
+            Object::Service(_) => is_kept(&key.name, &|joint, kept| {
+                joint.service.as_ref().is_some_and(|(known, _)| known == kept)
             }),
-            Object::EndpointSlice(slice) => {
-                let Some(name) = slice.service.clone() else { return false };
-                let service = ObjectKey { namespace: key.namespace.clone(), name };
-                let joint = self.model.services.get(&service);
-                joint.is_some_and(|joint| {
-                    let found = joint.slices.binary_search_by(|s| s.meta.key.name.cmp(&key.name));
-                    found.ok().and_then(|at| joint.slices.get(at)).is_some_and(|s| same(&s.meta))
-                })
+            Object::Endpoints(_) => is_kept(&key.name, &|joint, kept| {
+                let known = joint.endpoints.as_ref();
+                known.is_some_and(|(known, _)| known.as_ref().is_none_or(|known| known == kept))
+            }),
+            Object::EndpointSlice(slice) => slice.service.as_ref().is_some_and(|service| {
+                is_kept(service, &|joint, kept| joint.slices.iter().any(|known| known == kept))
+            }),
+            Object::Pod(pod) => {
+                let kept = Kept::new(key, Stored::Pod(key, &pod.ips));
+                let has = |found: &Namespace| Some(found.pods.get(&key.name)?.0 == kept);
+                self.model.read(&key.namespace, has).flatten().unwrap_or_default()
             }
-            // Of these no version is kept, and they are small.
-            Object::Namespace(_) | Object::Pod(_) => false,
         }
     }
 }
@@ -92,7 +125,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::cluster::{EndpointSlice, Endpoints, ManagedBy, Service, SliceAddresses};
+    use crate::cluster::{
+        EndpointSlice, Endpoints, LabelSelector, ManagedBy, Meta, Service, SliceAddresses,
+    };
     use crate::zone::Spec;
 
     fn meta(version: &str) -> Meta {
@@ -139,5 +174,29 @@ mod tests {
             assert_eq!(staged(), 0, "{kind:?}: taken back");
             registry.apply([Change::ListEnds(kind)]);
         }
+    }
+
+    #[test]
+    fn what_the_filters_leave_out_takes_none() {
+        let labels = Some(LabelSelector::parse("app=web").unwrap());
+        let registry = Registry::new(Arc::new(Spec { labels, ..Spec::default() }), 1);
+        let labelled = |version: &str| {
+            let mut object = slice(version);
+            if let Object::EndpointSlice(slice) = &mut object {
+                slice.meta.labels = vec![("app".into(), "web".into())];
+            }
+            object
+        };
+        let kind = Kind::EndpointSlice;
+        let (begins, ends) = (Change::ListBegins(kind), Change::ListEnds(kind));
+        registry.apply([begins.clone(), ends.clone(), begins, Change::Put(slice("7"))]);
+        let staged = || registry.pending().lists[&kind].staged.len();
+        assert_eq!(staged(), 0);
+        registry.apply([Change::Put(labelled("8"))]);
+        assert_eq!(staged(), 1);
+        registry.apply([Change::Put(slice("9"))]);
+        assert_eq!(staged(), 0, "it never was there");
+        registry.apply([Change::Put(labelled("10")), ends]);
+        assert!(registry.model.has(kind, &ObjectKey::new("shop", "web")));
     }
 }

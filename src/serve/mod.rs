@@ -84,7 +84,8 @@ pub trait Desk: Send + Sync + 'static {
 
 /// One thread's access to a [`Desk`]: never waits, takes no lock, allocates nothing.
 pub trait Clerk: Send {
-    /// Looks whether there is something newer to answer from; called once before each batch.
+    /// Looks whether there is something newer to answer from; called once before each batch, and now
+    /// and then while none comes.
     fn refresh(&mut self);
 
     /// Reads the queries of a batch, [`BATCH`] of them at most, each of which [`Clerk::answer`] is

@@ -433,10 +433,9 @@ impl Poller {
         Self { entries: descriptors.into_iter().map(entry).collect() }
     }
 
-    /// Waits until one is readable, or for so long; `None` waits for ever.
-    pub(super) fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
-        let limit = limit.map_or(-1, |limit| c_int::try_from(limit.as_millis()).unwrap_or(-1));
-        poll(&mut self.entries, limit)
+    /// Waits until one is readable, or for so long.
+    pub(super) fn wait(&mut self, limit: Duration) -> io::Result<()> {
+        poll(&mut self.entries, c_int::try_from(limit.as_millis()).unwrap_or(c_int::MAX))
     }
 
     /// Whether the last wait found descriptor `index` readable, or in error.

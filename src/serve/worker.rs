@@ -26,6 +26,10 @@ const ROUNDS: usize = 8;
 /// a call to `poll` is spared. After a smaller one that would more often be a call for nothing.
 const BUSY: usize = 4;
 
+/// A worker that hears nothing for so long looks for what is newer, to let go of what it holds: an
+/// old view keeps in memory all that has changed since.
+const LET_GO: Duration = Duration::from_secs(1);
+
 /// At stop, the sockets are drained until none has had a datagram for so long: what is on its way
 /// through the host's own queues arrives in less.
 const DRAIN_QUIET: Duration = Duration::from_millis(20);
@@ -96,8 +100,10 @@ impl<D: Desk> Worker<D> {
     fn serve(&mut self) {
         let stop = self.seats.len();
         loop {
-            self.wait(None);
-            self.sweep();
+            self.wait(LET_GO);
+            if !self.sweep() {
+                self.clerk.refresh();
+            }
             if self.poller.readable(stop) {
                 if self.watch.stage() != Stage::Given {
                     self.drain();
@@ -112,14 +118,14 @@ impl<D: Desk> Worker<D> {
         let limit = Instant::now() + DRAIN_LIMIT;
         self.poller = Poller::new(self.seats.iter().map(|seat| seat.socket.as_fd()));
         while self.watch.stage() != Stage::Halted {
-            self.wait(Some(DRAIN_QUIET));
+            self.wait(DRAIN_QUIET);
             if !self.sweep() || Instant::now() >= limit {
                 return;
             }
         }
     }
 
-    fn wait(&mut self, limit: Option<Duration>) {
+    fn wait(&mut self, limit: Duration) {
         if let Err(fault) = self.poller.wait(limit) {
             error!(%fault, "cannot wait for datagrams; trying again");
             thread::sleep(FAULT_PAUSE);

@@ -212,10 +212,9 @@ impl View {
     ) -> Option<Self> {
         let mut table: Option<Table> = None;
         for delta in deltas {
-            let before = table.as_ref().unwrap_or(&self.table);
-            let updates = updates(before, delta, &self.spec);
+            let updates = updates(table.as_ref().unwrap_or(&self.table), delta, &self.spec);
             if !updates.is_empty() {
-                table = Some(before.with(&updates));
+                table.get_or_insert_with(|| self.table.clone()).update(&updates);
             }
         }
         if table.is_none() && state.waiting == self.waiting {
@@ -319,9 +318,9 @@ fn updates(table: &Table, delta: Delta, spec: &Spec) -> Updates {
     for ((label, address), exists) in delta.pods {
         put(pod_key(&label, address).as_slice(), exists.then(Vec::new));
     }
-    // For each address, the Services whose claim on it has changed.
     let mut shifts = BTreeMap::new();
-    let mut addresses: BTreeMap<IpAddr, BTreeMap<&[u8], Option<Claim>>> = BTreeMap::new();
+    // Addresses with the Services whose claim on them has changed.
+    let mut claimed: Vec<(IpAddr, &[u8], Option<Claim>)> = Vec::new();
     for (key, body) in &delta.services {
         let old = table.get(key);
         if old == body.as_deref() {
@@ -332,21 +331,21 @@ fn updates(table: &Table, delta: Delta, spec: &Spec) -> Updates {
         for (address, claim) in before {
             let now = after.remove(&address);
             if now.as_ref() != Some(&claim) {
-                addresses.entry(address).or_default().insert(key, now);
+                claimed.push((address, key, now));
             }
         }
-        for (address, claim) in after {
-            addresses.entry(address).or_default().insert(key, Some(claim));
-        }
+        claimed.extend(after.into_iter().map(|(address, claim)| (address, &**key, Some(claim))));
     }
     if !reverse {
         // Only whether this server finds itself among endpoints is asked for then.
-        addresses.retain(|address, _| spec.local_addresses.contains(address));
+        claimed.retain(|(address, ..)| spec.local_addresses.contains(address));
     }
-    for (address, changes) in &addresses {
+    claimed.sort_unstable_by_key(|(address, ..)| *address);
+    for changes in claimed.chunk_by(|a, b| a.0 == b.0) {
+        let Some((address, ..)) = changes.first() else { continue };
         let key = address_key(*address);
         let old = table.get(key.as_slice());
-        let changes = changes.iter().map(|(key, claim)| (*key, claim.as_ref())).collect();
+        let changes = changes.iter().map(|(_, key, claim)| (*key, claim.as_ref())).collect();
         let new = merge_claims(old, &changes);
         if reverse && old.is_some() != new.is_some() {
             let shift = if new.is_some() { 1 } else { -1 };
@@ -356,7 +355,7 @@ fn updates(table: &Table, delta: Delta, spec: &Spec) -> Updates {
         }
         put(key.as_slice(), new);
     }
-    drop(addresses);
+    drop(claimed);
     for (key, shift) in &shifts {
         let old = table.get(key).and_then(|body| body.first_chunk::<8>());
         let count: i64 = old.map_or(0, |octets| i64::from_le_bytes(*octets)) + shift;

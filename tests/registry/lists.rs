@@ -122,6 +122,47 @@ fn nothing_of_a_list_shows_before_it_ends() {
 }
 
 #[test]
+fn the_first_lists_make_no_view_before_one_of_them_ends() {
+    let mut hand = Hand::new(&spec());
+    let empty = hand.view();
+    hand.registry.apply(Kind::ALL.map(Change::ListBegins));
+    for object in objects() {
+        hand.registry.apply([Change::Put(object)]);
+        assert!(!hand.publisher.publish());
+    }
+    assert!(Arc::ptr_eq(&empty, &hand.view()));
+    hand.registry.apply([Change::ListEnds(Kind::Service)]);
+    hand.registry.apply([Change::ListEnds(Kind::Namespace)]);
+    assert!(hand.publisher.publish());
+    // Others wait for endpoints, but not the cluster IP of a Service whose slices are half listed.
+    let (rcode, _, answer) = ask(&hand.view(), "web.shop.svc.cluster.local", A);
+    assert!(rcode == NO && answer.ends_with(&[10, 96, 0, 1]), "{rcode:?} {answer:?}");
+    hand.registry.apply(Kind::ALL.map(Change::ListEnds));
+    assert!(hand.publisher.publish());
+    assert_eq!(hand.contents(), Hand::with(&spec(), objects()).contents());
+}
+
+#[test]
+fn what_came_before_the_first_list_counts_when_that_ends() {
+    let changes = || objects().into_iter().map(Change::Put);
+    for kind in Kind::ALL {
+        let mut hand = Hand::new(&spec());
+        hand.registry.apply(changes());
+        hand.publisher.publish();
+        hand.registry.apply(Kind::ALL.map(Change::ListBegins));
+        hand.registry.apply(changes());
+        // Once more, and nothing in it is new.
+        hand.registry.apply([Change::ListBegins(kind)]);
+        hand.registry.apply(changes());
+        for kind in Kind::ALL {
+            hand.registry.apply([Change::ListEnds(kind)]);
+            hand.publisher.publish();
+        }
+        assert_eq!(hand.contents(), Hand::with(&spec(), objects()).contents(), "{kind:?}");
+    }
+}
+
+#[test]
 fn a_list_that_names_the_same_is_no_change() {
     for kind in Kind::ALL {
         let mut hand = Hand::with(&spec(), objects());

@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod forward;
+mod idle;
 #[cfg(test)]
 mod stop;
 #[cfg(test)]

@@ -16,13 +16,11 @@ mod origin;
 mod pace;
 #[cfg(test)]
 mod tests;
-mod wire;
 mod writer;
 
-use std::net::IpAddr;
+use super::KindSet;
 
-use super::{EndpointSlice, Endpoints, KindSet, Object, ObjectKey, Service};
-
+pub use super::packed::Stored;
 pub use encode::{Packed, pack};
 pub use file::{Loaded, Place, StoreError, clean, load, store};
 pub use origin::Origin;
@@ -50,33 +48,4 @@ pub struct State {
     /// The kinds that had been listed in full. Of any other kind the file holds nothing, and says
     /// nothing.
     pub kinds: KindSet,
-}
-
-/// One object, borrowed from where it is kept.
-#[derive(Clone, Copy, Debug)]
-pub enum Stored<'a> {
-    /// A Namespace, by name.
-    Namespace(&'a str),
-    /// A Service.
-    Service(&'a Service),
-    /// A slice.
-    EndpointSlice(&'a EndpointSlice),
-    /// Hand-written endpoints.
-    Endpoints(&'a Endpoints),
-    /// A pod that lives, and its addresses.
-    Pod(&'a ObjectKey, &'a [IpAddr]),
-}
-
-impl<'a> Stored<'a> {
-    /// What of `object` is kept; nothing of a pod that does not live.
-    pub fn of(object: &'a Object) -> Option<Self> {
-        Some(match object {
-            Object::Namespace(namespace) => Self::Namespace(&namespace.meta.key.name),
-            Object::Service(service) => Self::Service(service),
-            Object::EndpointSlice(slice) => Self::EndpointSlice(slice),
-            Object::Endpoints(endpoints) => Self::Endpoints(endpoints),
-            Object::Pod(pod) if pod.live => Self::Pod(&pod.meta.key, &pod.ips),
-            Object::Pod(_) => return None,
-        })
-    }
 }

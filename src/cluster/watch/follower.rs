@@ -22,7 +22,7 @@ use super::recall::Recalls;
 use super::split::{LineSplitter, ListSplitter};
 use super::target::{Fresh, Target, rule};
 use super::version::Version;
-use super::wire::{self, Envelope, Wanted, WireStatus};
+use super::wire::{self, Envelope, Identity, Told, Wanted, WireStatus};
 use super::{Sink, Timing};
 use crate::cluster::{Change, Kind, Object, ObjectKey, Refusal};
 
@@ -186,7 +186,7 @@ impl Follower {
                 let mut changes = Vec::new();
                 let mut broken = None;
                 splitter.feed(&chunk, &mut |item| match self.read(item) {
-                    Ok(object) => changes.extend(object.map(Change::Put)),
+                    Ok(told) => changes.extend(told.map(|told| Change::Put(told.object))),
                     Err(fault) => broken = Some(fault),
                 })?;
                 if let Some(fault) = broken {
@@ -327,7 +327,15 @@ impl Follower {
             let unknown = || Fault::Broken("an error of no known form".into());
             return Err(status(json, list.is_some()).unwrap_or_else(unknown));
         }
-        let identity = wire::identity(json).map_err(broken)?;
+        // Read once; of what is no object, or none that counts, the metadata are enough.
+        let told = match &*event {
+            "ADDED" | "MODIFIED" => self.read(json)?,
+            _ => None,
+        };
+        let identity = match &told {
+            Some(told) => Identity::of(&told.object),
+            None => wire::identity(json).map_err(broken)?,
+        };
         let seen = Version::new(&identity.version);
         // Within one watch versions grow, so that what is not newer has been told before.
         let repeated = seen.number().is_some()
@@ -338,10 +346,12 @@ impl Follower {
                 if repeated || !is_news(&mut recalls, &identity.key, &identity.version) {
                     return Ok(());
                 }
-                changes.extend(self.read(json)?.map(Change::Put));
-                // What a list holds is old, and nobody waits for it.
-                let trigger = identity.trigger.filter(|_| list.is_none());
-                changes.extend(trigger.map(|(service, at)| Change::Triggered(service, at)));
+                if let Some(Told { object, trigger }) = told {
+                    changes.push(Change::Put(object));
+                    // What a list holds is old, and nobody waits for it.
+                    let trigger = trigger.filter(|_| list.is_none());
+                    changes.extend(trigger.map(|(service, at)| Change::Triggered(service, at)));
+                }
             }
             "DELETED" => {
                 if repeated && self.facts.new_deletions()
@@ -379,9 +389,9 @@ impl Follower {
 
     /// Reads an object. One that is not what its kind should be is left out, since nothing that
     /// could be asked for again would be better; broken JSON is the connection's fault.
-    fn read(&self, json: &[u8]) -> Result<Option<Object>, Fault> {
+    fn read(&self, json: &[u8]) -> Result<Option<Told>, Fault> {
         match wire::object(self.kind, json, self.wanted) {
-            Ok(object) => Ok(Some(object)),
+            Ok(told) => Ok(Some(told)),
             Err(error) if error.is_data() => {
                 let key = wire::identity(json).map(|identity| identity.key.to_string());
                 let key = key.unwrap_or_else(|_| "without a name".into());

@@ -109,7 +109,7 @@ async fn fetch(http: &Http, uri: &str, wanted: Wanted) -> Result<Option<Object>,
     let mut found = None;
     while let Some(chunk) = reply.chunk().await? {
         splitter.feed(&chunk, &mut |item| {
-            found = wire::object(Kind::Endpoints, item, wanted).ok();
+            found = wire::object(Kind::Endpoints, item, wanted).ok().map(|told| told.object);
         })?;
     }
     match splitter.envelope() {

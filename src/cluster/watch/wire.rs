@@ -32,9 +32,18 @@ pub(super) struct Wanted {
     pub(super) headless_only: bool,
 }
 
+/// An object, and what it says of how it came to be so.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) object: Object,
+    /// Of a slice: its Service, and when what a controller has answered by this state happened.
+    pub(super) trigger: Option<(ObjectKey, SystemTime)>,
+}
+
 /// Reads an object of this kind.
-pub(super) fn object(kind: Kind, json: &[u8], wanted: Wanted) -> serde_json::Result<Object> {
-    Ok(match kind {
+pub(super) fn object(kind: Kind, json: &[u8], wanted: Wanted) -> serde_json::Result<Told> {
+    let mut trigger = None;
+    let object = match kind {
         Kind::Namespace => {
             let Bare { metadata } = serde_json::from_slice(json)?;
             Object::Namespace(Namespace { meta: metadata.meta(wanted) })
@@ -43,13 +52,16 @@ pub(super) fn object(kind: Kind, json: &[u8], wanted: Wanted) -> serde_json::Res
             Object::Service(serde_json::from_slice::<WireService<'_>>(json)?.read(wanted))
         }
         Kind::EndpointSlice => {
-            Object::EndpointSlice(serde_json::from_slice::<WireSlice<'_>>(json)?.read(wanted))
+            let slice: WireSlice<'_> = serde_json::from_slice(json)?;
+            trigger = slice.metadata.trigger();
+            Object::EndpointSlice(slice.read(wanted))
         }
         Kind::Endpoints => {
             Object::Endpoints(serde_json::from_slice::<WireEndpoints<'_>>(json)?.read(wanted))
         }
         Kind::Pod => Object::Pod(serde_json::from_slice::<WirePod<'_>>(json)?.read(wanted)),
-    })
+    };
+    Ok(Told { object, trigger })
 }
 
 /// What every object has, and all that a deletion or a bookmark is looked at for.
@@ -60,8 +72,15 @@ pub(super) struct Identity {
     pub(super) version: Box<str>,
     /// The bookmark behind the last initial event of a streaming list.
     pub(super) initial_events_end: bool,
-    /// Of a slice: its Service, and when what a controller has answered by this state happened.
-    pub(super) trigger: Option<(ObjectKey, SystemTime)>,
+}
+
+impl Identity {
+    /// That of an object that has been read.
+    pub(super) fn of(object: &Object) -> Self {
+        let Meta { key, resource_version, .. } = object.meta();
+        let version = resource_version.clone().unwrap_or_default();
+        Self { key: key.clone(), version, initial_events_end: false }
+    }
 }
 
 /// Reads an object's metadata only.
@@ -71,7 +90,6 @@ pub(super) fn identity(json: &[u8]) -> serde_json::Result<Identity> {
         key: ObjectKey::new(&metadata.namespace.0, &metadata.name.0),
         version: metadata.resource_version.0.as_ref().into(),
         initial_events_end: metadata.annotations.initial_events_end.0 == "true",
-        trigger: metadata.trigger(),
     })
 }
 

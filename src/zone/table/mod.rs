@@ -6,8 +6,8 @@
 //! are known from the hash alone, so that the look-ups of a batch can overlap
 //! ([`Table::reach_bucket`], [`Table::reach_entry`]).
 //!
-//! A table never changes. [`Table::with`] makes the next one, sharing every shard that the changes
-//! do not touch, so that one change costs one shard, the list of its group, and the list of groups.
+//! A table that is shown never changes. The next one is a clone, which shares all groups, with
+//! [`Table::update`]: one change costs one shard, the list of its group, and the list of groups.
 
 mod shard;
 #[cfg(test)]
@@ -98,9 +98,9 @@ impl Table {
         self.shards().flat_map(Shard::iter)
     }
 
-    /// The table in which the updates have been made.
-    #[must_use]
-    pub fn with(&self, updates: &Updates) -> Self {
+    /// Makes the updates. Whoever else has a group that they touch keeps it as it was; the list of
+    /// one that nobody else has is changed in place.
+    pub fn update(&mut self, updates: &Updates) {
         let mut len = self.len;
         let mut touched: BTreeMap<usize, Vec<Entry<'_>>> = BTreeMap::new();
         for (key, body) in updates {
@@ -116,24 +116,23 @@ impl Table {
             touched.entry(shard).or_default().push(Entry { hash, key, body });
         }
         let count = self.count();
+        self.len = len;
         if len > count * SHARD_MOST || (count > 1 && len < count * SHARD_LEAST) {
-            return self.laid_out_anew(len, &touched);
+            return self.lay_out_anew(&touched);
         }
-        let mut groups = self.groups.clone();
+        let size = self.group();
         // The shards of a group are neighbours, so that its list is copied once.
         let mut changes = touched.into_iter().peekable();
         while let Some(&(first, _)) = changes.peek() {
-            let at = first / self.group();
-            let Some(group) = groups.get_mut(at) else { break };
-            let mut shards: Vec<Shard> = group.to_vec();
-            while let Some((index, entries)) = changes.next_if(|next| next.0 / self.group() == at) {
-                if let Some(shard) = shards.get_mut(index % self.group()) {
-                    *shard = shard.with(&entries, |key| self.hash(key));
+            let at = first / size;
+            let Some(group) = self.groups.get_mut(at) else { break };
+            let shards = Arc::make_mut(group);
+            while let Some((index, entries)) = changes.next_if(|next| next.0 / size == at) {
+                if let Some(shard) = shards.get_mut(index % size) {
+                    *shard = shard.with(&entries, |key| hash_of(&self.seed, key));
                 }
             }
-            *group = shards.into();
         }
-        Self { groups, len, seed: self.seed.clone() }
     }
 
     /// Octets held, for the memory metric and the memory bench.
@@ -142,21 +141,34 @@ impl Table {
         self.shards().map(|shard| size_of::<Shard>() + shard.octets()).sum::<usize>() + lists
     }
 
-    /// The table of `len` entries with these changes, by shard, in as many shards as suit it.
-    fn laid_out_anew(&self, len: usize, touched: &BTreeMap<usize, Vec<Entry<'_>>>) -> Self {
-        let count = (len / SHARD_TARGET).next_power_of_two();
-        let mut parts: Vec<Vec<Entry<'_>>> = vec![Vec::new(); count];
-        for (index, shard) in self.shards().enumerate() {
-            let changes = touched.get(&index).map_or(&[][..], Vec::as_slice);
-            for entry in shard.changed(changes, |key| self.hash(key)) {
-                if let Some(part) = parts.get_mut(shard_index(entry.hash, count)) {
-                    part.push(entry);
+    /// Spreads the entries, with these changes, by shard, over as many shards as suit them. One
+    /// range of hashes after the other: the groups that it was in make room for the next.
+    fn lay_out_anew(&mut self, touched: &BTreeMap<usize, Vec<Entry<'_>>>) {
+        let count = (self.len / SHARD_TARGET).next_power_of_two();
+        let size = self.group();
+        let before = std::mem::take(&mut self.groups).into_vec();
+        // Of as many groups before as after, or the other way round: both are powers of two.
+        let ranges = before.len().min(count.div_ceil(GROUP)).max(1);
+        let (taken, made) = (before.len() / ranges, count / ranges);
+        let mut before = before.into_iter();
+        let mut groups = Vec::with_capacity(count.div_ceil(GROUP));
+        for range in 0..ranges {
+            let old: Vec<Arc<[Shard]>> = before.by_ref().take(taken).collect();
+            let mut parts: Vec<Vec<Entry<'_>>> = vec![Vec::new(); made];
+            let shards = old.iter().flat_map(|group| group.iter());
+            for (index, shard) in (range * taken * size..).zip(shards) {
+                let changes = touched.get(&index).map_or(&[][..], Vec::as_slice);
+                for entry in shard.changed(changes, |key| hash_of(&self.seed, key)) {
+                    let part = shard_index(entry.hash, count).checked_sub(range * made);
+                    if let Some(part) = part.and_then(|at| parts.get_mut(at)) {
+                        part.push(entry);
+                    }
                 }
             }
+            let made = parts.chunks(GROUP);
+            groups.extend(made.map(|group| group.iter().map(|part| Shard::build(part)).collect()));
         }
-        let groups =
-            parts.chunks(GROUP).map(|group| group.iter().map(|p| Shard::build(p)).collect());
-        Self { groups: groups.collect(), len, seed: self.seed.clone() }
+        self.groups = groups.into_boxed_slice();
     }
 
     fn shards(&self) -> impl Iterator<Item = &Shard> {

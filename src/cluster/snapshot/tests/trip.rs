@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::cluster::ObjectKey;
+use crate::cluster::packed::{self, Cursor, Recent};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
@@ -14,6 +16,18 @@ proptest! {
         let (loaded, found) = bench.load();
         prop_assert_eq!(loaded, Loaded::Restored(header()));
         prop_assert_eq!(found, objects);
+    }
+
+    #[test]
+    fn what_is_written_next_to_any_key_is_what_is_read(object in object(), key in (text(), text())) {
+        let recent = || Recent::near(&ObjectKey::new(&key.0, &key.1));
+        let mut octets = Vec::new();
+        Stored::of(&object).map(|stored| packed::write(&mut octets, &mut recent(), stored));
+        let mut cursor = Cursor::new(&octets);
+        prop_assert_eq!(packed::read(&mut cursor, &mut recent()), Ok(object.clone()));
+        prop_assert!(cursor.is_at_end());
+        let name = packed::read_name(&mut Cursor::new(&octets), recent());
+        prop_assert_eq!(name.as_deref(), Ok(&*object.meta().key.name));
     }
 }
 

@@ -7,9 +7,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Why octets are not what was written here.
-pub(super) type Flaw = &'static str;
+pub(crate) type Flaw = &'static str;
 
-pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn put_number(out: &mut Vec<u8>, mut number: u64) {
     loop {
         let group = (number & 0x7f) as u8;
         number >>= 7;
@@ -21,7 +21,7 @@ pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
     }
 }
 
-pub(super) fn put_count(out: &mut Vec<u8>, count: usize) {
+pub(crate) fn put_count(out: &mut Vec<u8>, count: usize) {
     put_number(out, count as u64);
 }
 
@@ -40,7 +40,7 @@ pub(super) fn put_text(out: &mut Vec<u8>, recent: &mut String, text: &str) {
 }
 
 /// Writes a text that shares nothing with any other.
-pub(super) fn put_lone_text(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn put_lone_text(out: &mut Vec<u8>, text: &str) {
     put_count(out, text.len());
     out.extend_from_slice(text.as_bytes());
 }
@@ -60,34 +60,34 @@ pub(super) fn put_address(out: &mut Vec<u8>, address: IpAddr) {
 
 /// Octets still to be read.
 #[derive(Clone, Debug)]
-pub(super) struct Cursor<'a>(&'a [u8]);
+pub(crate) struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(octets: &'a [u8]) -> Self {
+    pub(crate) fn new(octets: &'a [u8]) -> Self {
         Self(octets)
     }
 
-    pub(super) fn is_at_end(&self) -> bool {
+    pub(crate) fn is_at_end(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn octets(&mut self, count: usize) -> Result<&'a [u8], Flaw> {
+    pub(crate) fn octets(&mut self, count: usize) -> Result<&'a [u8], Flaw> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or("it ends too early")?;
         self.0 = rest;
         Ok(taken)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Flaw> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Flaw> {
         let (taken, rest) = self.0.split_first_chunk().ok_or("it ends too early")?;
         self.0 = rest;
         Ok(*taken)
     }
 
-    pub(super) fn octet(&mut self) -> Result<u8, Flaw> {
+    pub(crate) fn octet(&mut self) -> Result<u8, Flaw> {
         self.array::<1>().map(|[octet]| octet)
     }
 
-    pub(super) fn number(&mut self) -> Result<u64, Flaw> {
+    pub(crate) fn number(&mut self) -> Result<u64, Flaw> {
         let mut number = 0;
         for shift in (0..u64::BITS).step_by(7) {
             let octet = self.octet()?;
@@ -103,18 +103,18 @@ impl<'a> Cursor<'a> {
         Err("a number is too large")
     }
 
-    pub(super) fn small<T: TryFrom<u64>>(&mut self) -> Result<T, Flaw> {
+    pub(crate) fn small<T: TryFrom<u64>>(&mut self) -> Result<T, Flaw> {
         T::try_from(self.number()?).map_err(|_| "a number is too large")
     }
 
     /// A number of things of at least one octet each: no more than there are octets.
-    pub(super) fn count(&mut self) -> Result<usize, Flaw> {
+    pub(crate) fn count(&mut self) -> Result<usize, Flaw> {
         let count = self.small()?;
         if count > self.0.len() { Err("a count is too large") } else { Ok(count) }
     }
 
     /// The text that was written next to `recent`, which then holds it.
-    pub(super) fn text<'r>(&mut self, recent: &'r mut String) -> Result<&'r str, Flaw> {
+    pub(crate) fn text<'r>(&mut self, recent: &'r mut String) -> Result<&'r str, Flaw> {
         let shared: usize = self.small()?;
         if !recent.is_char_boundary(shared) {
             return Err("a text shares more than there is");
@@ -125,20 +125,20 @@ impl<'a> Cursor<'a> {
         Ok(recent)
     }
 
-    pub(super) fn lone_text(&mut self) -> Result<&'a str, Flaw> {
+    pub(crate) fn lone_text(&mut self) -> Result<&'a str, Flaw> {
         let len = self.small()?;
         std::str::from_utf8(self.octets(len)?).map_err(|_| "a text is not UTF-8")
     }
 
-    pub(super) fn v4(&mut self) -> Result<IpAddr, Flaw> {
+    pub(crate) fn v4(&mut self) -> Result<IpAddr, Flaw> {
         self.array().map(|octets: [u8; 4]| Ipv4Addr::from(octets).into())
     }
 
-    pub(super) fn v6(&mut self) -> Result<IpAddr, Flaw> {
+    pub(crate) fn v6(&mut self) -> Result<IpAddr, Flaw> {
         self.array().map(|octets: [u8; 16]| Ipv6Addr::from(octets).into())
     }
 
-    pub(super) fn address(&mut self) -> Result<IpAddr, Flaw> {
+    pub(crate) fn address(&mut self) -> Result<IpAddr, Flaw> {
         match self.octet()? {
             4 => self.v4(),
             6 => self.v6(),
