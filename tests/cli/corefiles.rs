@@ -35,12 +35,7 @@ fn distributions() -> Vec<Distribution> {
         of("kubeadm", corefile!("kubeadm"), &[], kubeadm),
         of("kind", corefile!("kind"), &[], kubeadm),
         of("eks", corefile!("eks"), &[], &["13:5: CACHE", "14:5: LOOP"]),
-        of(
-            "gke",
-            corefile!("gke"),
-            &[],
-            &["12:7: CONCURRENT", "14:5: CACHE", "15:5: LOOP"],
-        ),
+        of("gke", corefile!("gke"), &[], &["12:7: CONCURRENT", "14:5: CACHE", "15:5: LOOP"]),
         of(
             "openshift",
             corefile!("openshift"),
