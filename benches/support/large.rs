@@ -21,6 +21,8 @@ const A: u16 = 1;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Between two looks at an answer that is to change.
 const LOOK: Duration = Duration::from_micros(200);
+/// Before a change: longer than the publisher gathers what follows a view, so that it is a lone one.
+const REST: Duration = Duration::from_millis(10);
 /// Endpoints of each of the other Services.
 const OTHERS: usize = 3;
 /// The first of the large Service's pods, beyond those of the others.
@@ -29,7 +31,8 @@ const FIRST: usize = 1 << 20;
 const TCP_LEAST: usize = 4_000;
 
 /// How long each of so many changes takes from the API server to the answer over TCP, in a cluster of
-/// so many Services more: one of `endpoints` in slices of `each` becomes ready, or ceases to be.
+/// so many Services more: one of `endpoints` in slices of `each` becomes ready, or ceases to be, each
+/// by itself.
 pub fn changes(
     services: usize,
     endpoints: usize,
@@ -72,6 +75,7 @@ pub fn changes(
         let own = query(&format!("{a}-{b}-{c}-{d}.{name}"), A);
         let wanted = if leaves { ResponseCode::NXDomain } else { ResponseCode::NoError };
 
+        sleep(REST);
         let began = Instant::now();
         api.change(SLICES, at + part, |revision| with_revision(&text, revision));
         until(|| {

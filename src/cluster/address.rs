@@ -38,14 +38,41 @@ fn decimal_quad(text: &str) -> Option<Ipv4Addr> {
     parts.next().is_none().then(|| Ipv4Addr::from(octets))
 }
 
-/// The endpoint label of an address that has no better one: its canonical text (RFC 5952) with `.`
-/// and `:` turned into `-`, and a `0` behind a trailing `-`, since no label may end with one.
-pub fn canonical_label(address: IpAddr) -> String {
-    let mut label = address.to_string().replace(['.', ':'], "-");
-    if label.ends_with('-') {
-        label.push('0');
+/// Appends the endpoint label of an address that has no better one: its canonical text (RFC 5952)
+/// with `.` and `:` turned into `-`, and a `0` behind a trailing `-`, since no label may end with
+/// one.
+pub fn push_canonical_label(label: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, rest @ ..] = v4.octets();
+            push_decimal(label, first);
+            for octet in rest {
+                label.push(b'-');
+                push_decimal(label, octet);
+            }
+        }
+        IpAddr::V6(v6) => {
+            let start = label.len();
+            label.extend_from_slice(v6.to_string().as_bytes());
+            let text = label.iter_mut().skip(start);
+            text.filter(|octet| matches!(octet, b'.' | b':')).for_each(|octet| *octet = b'-');
+            if label.ends_with(b"-") {
+                label.push(b'0');
+            }
+        }
     }
-    label
+}
+
+/// Appends the digits of a number. There are thousands of them in a large Service's labels, and the
+/// way of the format macros is several times as long.
+fn push_decimal(text: &mut Vec<u8>, number: u8) {
+    if number >= 100 {
+        text.push(b'0' + number / 100);
+    }
+    if number >= 10 {
+        text.push(b'0' + number / 10 % 10);
+    }
+    text.push(b'0' + number % 10);
 }
 
 #[cfg(test)]
@@ -98,7 +125,22 @@ mod tests {
             ("::1", "--1"),
             ("fd00::a:1", "fd00--a-1"),
         ] {
-            assert_eq!(canonical_label(parse_address(text).unwrap()), expected);
+            assert_eq!(canonical_label(parse_address(text).unwrap()), expected.as_bytes());
+        }
+    }
+
+    fn canonical_label(address: IpAddr) -> Vec<u8> {
+        let mut label = b"-".to_vec();
+        push_canonical_label(&mut label, address);
+        label.split_off(1)
+    }
+
+    #[test]
+    fn labels_of_ipv4_are_their_text() {
+        for number in 0..=u8::MAX {
+            let v4 = Ipv4Addr::from([number, 10, number / 2, 255 - number]);
+            let expected = v4.to_string().replace('.', "-");
+            assert_eq!(canonical_label(v4.into()), expected.as_bytes(), "{v4}");
         }
     }
 }

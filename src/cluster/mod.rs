@@ -14,7 +14,7 @@ pub mod snapshot;
 pub mod watch;
 mod words;
 
-pub use address::{AddressError, canonical_label, parse_address};
+pub use address::{AddressError, parse_address, push_canonical_label};
 pub use object::{
     AddressFamily, Change, ClusterIps, Endpoint, EndpointPort, EndpointSlice, Endpoints, Kind,
     KindSet, ManagedBy, Meta, Namespace, Object, ObjectKey, Pod, Protocol, Service, ServicePort,

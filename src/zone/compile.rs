@@ -3,12 +3,11 @@
 //! Runs on the publisher's thread, for each Service that something has happened to.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use super::choice::{self, Choice};
 use super::draft::Draft;
 use super::endpoints::{self, Drop, Inputs, Joined};
-use super::record::{FrontKind, Record, Unusable, address_in};
+use super::record::{FrontKind, Unusable};
 use super::spec::Spec;
 use crate::cluster::{AddressFamily, ClusterIps, Service, parse_address};
 use crate::name::Name;
@@ -16,7 +15,7 @@ use crate::name::Name;
 /// What became of one Service.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Compiled {
-    /// Its octets in the view ([`Record`] reads them).
+    /// Its octets in the view ([`Record`](super::record::Record) reads them).
     pub record: Vec<u8>,
     /// Endpoint addresses that are not published, by reason.
     pub dropped: BTreeMap<Drop, u32>,
@@ -121,37 +120,4 @@ fn alias(external_name: &str, spec: &Spec) -> Vec<u8> {
         joined: &Joined::default(),
     }
     .encode()
-}
-
-/// An address's way back to a Service.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Claim {
-    /// It is a cluster IP; such claims win over endpoints.
-    pub cluster: bool,
-    /// `S.N` or `H.S.N` in wire form, without what follows.
-    pub name: Box<[u8]>,
-}
-
-/// The claims that a Service with this key (`S.N` in wire form) and record makes: one an address.
-pub fn claims(key: &[u8], record: Option<Record<'_>>) -> BTreeMap<IpAddr, Claim> {
-    let mut claims = BTreeMap::new();
-    let Some(record) = record else { return claims };
-    if let Some(endpoints) = record.endpoints() {
-        for label in endpoints.labels() {
-            for address in label.a().chain(label.aaaa()).filter_map(address_in) {
-                claims.entry(address).or_insert_with(|| Claim {
-                    cluster: false,
-                    name: [&[low8(label.label.len())], label.label, key].concat().into(),
-                });
-            }
-        }
-    }
-    for address in record.cluster_ips() {
-        claims.insert(address, Claim { cluster: true, name: key.into() });
-    }
-    claims
-}
-
-fn low8(len: usize) -> u8 {
-    u8::try_from(len).unwrap_or(u8::MAX)
 }

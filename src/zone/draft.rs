@@ -136,9 +136,10 @@ impl Draft<'_> {
         out.list(&self.joined.labels, |out, labelled| {
             out.number(labelled.pairs);
             out.number(labelled.port_set);
-            out.count(labelled.addresses.len());
-            out.text(&labelled.label);
-            for index in &labelled.addresses {
+            let places = self.joined.places(labelled);
+            out.count(places.len());
+            out.text(self.joined.label(labelled));
+            for index in places {
                 out.number(place(*index));
             }
         });
@@ -176,16 +177,18 @@ impl Octets {
     }
 
     /// A text of at most 255 octets, which port names and labels are.
-    fn text(&mut self, text: &str) {
+    fn text(&mut self, text: &[u8]) {
         let len = u8::try_from(text.len()).unwrap_or(u8::MAX);
         self.0.push(len);
-        self.0.extend_from_slice(&text.as_bytes()[..text.len().min(usize::from(len))]);
+        self.0.extend_from_slice(&text[..text.len().min(usize::from(len))]);
     }
 
     fn port(&mut self, protocol: u8, name: &str, number: u16) {
         self.0.push(protocol);
         self.0.extend_from_slice(&number.to_le_bytes());
-        self.text(&name.to_ascii_lowercase());
+        let start = self.0.len();
+        self.text(name.as_bytes());
+        self.0.iter_mut().skip(start + 1).for_each(u8::make_ascii_lowercase);
     }
 
     fn address(&mut self, address: IpAddr) {

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod choice;
+mod claims;
 mod compile;
 mod draft;
 mod endpoints;
@@ -17,7 +18,8 @@ pub mod table;
 mod view;
 
 pub use choice::{Choice, PortMismatch};
-pub use compile::{Claim, Compiled, claims, compile, unusable};
+pub use claims::Claim;
+pub use compile::{Compiled, compile, unusable};
 pub use endpoints::{Drop, Inputs};
 pub use spec::{
     DEFAULT_TTL, Fallthrough, MAX_TTL, NamespaceFilter, Pods, Selectorless, Spec, Zone, ZoneKind,

@@ -385,6 +385,15 @@ impl<'a> LabelRef<'a> {
         v6.filter_map(move |place| record_at(set, AAAA_LEN, place & !V6))
     }
 
+    /// The places of its addresses among all A records and then all AAAA records.
+    pub(super) fn positions(self) -> impl Iterator<Item = usize> {
+        let v4 = self.endpoints.v4();
+        self.places().map(move |place| match place & V6 {
+            0 => place as usize,
+            _ => v4 + (place & !V6) as usize,
+        })
+    }
+
     fn places(self) -> impl Iterator<Item = u32> {
         let record = self.endpoints.record;
         (0..record.u32(self.at + 8) as usize).map(move |index| record.u32(self.places + 4 * index))

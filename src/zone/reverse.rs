@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::compile::Claim;
+use super::claims::Claim;
 use crate::name::labels;
 
 /// First octet of the key of an IPv4 address; no label is so long, so no name's key begins thus.

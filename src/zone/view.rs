@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::choice::Choice;
-use super::compile::{Claim, claims};
+use super::claims::{Claim, differences};
 use super::record::Record;
 use super::reverse::{address_key, address_of, ancestors, merge_claims, pod_key};
 use super::spec::{Spec, Zone};
@@ -326,15 +326,9 @@ fn updates(table: &Table, delta: Delta, spec: &Spec) -> Updates {
         if old == body.as_deref() {
             continue;
         }
-        let before = claims(key, old.and_then(Record::new));
-        let mut after = claims(key, body.as_deref().and_then(Record::new));
-        for (address, claim) in before {
-            let now = after.remove(&address);
-            if now.as_ref() != Some(&claim) {
-                claimed.push((address, key, now));
-            }
-        }
-        claimed.extend(after.into_iter().map(|(address, claim)| (address, &**key, Some(claim))));
+        let (old, new) = (old.and_then(Record::new), body.as_deref().and_then(Record::new));
+        let differ = differences(key, old, new).into_iter();
+        claimed.extend(differ.map(|(address, claim)| (address, &**key, claim)));
     }
     if !reverse {
         // Only whether this server finds itself among endpoints is asked for then.
