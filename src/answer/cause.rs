@@ -67,6 +67,8 @@ pub enum Cause {
     Upstream(Failure),
     /// Who answers was asked, and is told.
     Identity,
+    /// A hosts file has it, or the last word on it.
+    Hosts,
     /// The access list forbids it.
     Blocked,
     /// The access list lets nothing be told.

@@ -17,13 +17,16 @@ mod resolve;
 mod splice;
 mod walk;
 mod write;
+mod written;
 
 pub use crate::name::is_within;
 pub use cause::{Cause, Failure};
 pub use identity::{IDENTITY_MOST, Identity};
 pub use query::{Asked, Edns, Query, Rcode, Reject};
 pub use resolve::Ahead;
+pub use resolve::reverse_address;
 pub use walk::{Line, records, walk};
+pub use written::{Written, written};
 
 use crate::zone::record::QNAME_POINTER;
 use crate::zone::{View, ZoneKind};

@@ -202,6 +202,11 @@ impl Query {
         self.qtype
     }
 
+    /// The asked class; without meaning where no question could be read.
+    pub fn qclass(&self) -> u16 {
+        self.qclass
+    }
+
     /// The asked type, if a question could be read.
     #[inline]
     pub fn asked_type(&self) -> Option<u16> {

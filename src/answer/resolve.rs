@@ -336,37 +336,58 @@ fn pod_address(label: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// A name in a reverse zone, whatever part of `in-addr.arpa` or `ip6.arpa` that is.
-fn reverse<'v>(view: &'v View, asked: &Asked, v6: bool) -> Node<'v> {
+/// The octets or nibbles that a reverse name writes, in the order of the address, and how many they
+/// are. `None` where a label is none.
+fn reverse_parts(asked: &Asked, v6: bool) -> Option<([u8; 32], usize)> {
     // `in-addr.arpa` and `ip6.arpa` have two labels each.
     let count = asked.labels().saturating_sub(2);
-    let most = if v6 { 32 } else { 4 };
     let mut parts = [0u8; 32];
-    let unknown = || missing(view, ENDPOINT_KINDS, Cause::NoAddress);
-    if count > most {
-        return Node::Missing(Cause::NoAddress);
+    if count > if v6 { 32 } else { 4 } {
+        return None;
     }
     for (part, index) in parts.iter_mut().zip((0..count).rev()) {
-        let value = if v6 { nibble(asked.label(index)) } else { octet(asked.label(index)) };
-        let Some(value) = value else { return Node::Missing(Cause::NoAddress) };
-        *part = value;
+        *part = if v6 { nibble(asked.label(index))? } else { octet(asked.label(index))? };
     }
-    if count < most {
+    Some((parts, count))
+}
+
+/// The address of all octets or nibbles.
+fn whole_address(parts: &[u8; 32], v6: bool) -> IpAddr {
+    if !v6 {
+        return IpAddr::from([parts[0], parts[1], parts[2], parts[3]]);
+    }
+    let mut octets = [0u8; 16];
+    for (octet, pair) in octets.iter_mut().zip(parts.chunks_exact(2)) {
+        *octet = pair[0] << 4 | pair[1];
+    }
+    IpAddr::from(octets)
+}
+
+/// The address whose reverse name this is (RFC 1035, section 3.5; RFC 3596, section 2.5).
+pub fn reverse_address(asked: &Asked) -> Option<IpAddr> {
+    let labels = asked.labels();
+    let v6 = match asked.slice(labels.checked_sub(2)?, labels) {
+        b"\x07in-addr\x04arpa" => false,
+        b"\x03ip6\x04arpa" => true,
+        _ => return None,
+    };
+    let (parts, count) = reverse_parts(asked, v6)?;
+    (count == if v6 { 32 } else { 4 }).then(|| whole_address(&parts, v6))
+}
+
+/// A name in a reverse zone, whatever part of `in-addr.arpa` or `ip6.arpa` that is.
+fn reverse<'v>(view: &'v View, asked: &Asked, v6: bool) -> Node<'v> {
+    let unknown = || missing(view, ENDPOINT_KINDS, Cause::NoAddress);
+    let Some((parts, count)) = reverse_parts(asked, v6) else {
+        return Node::Missing(Cause::NoAddress);
+    };
+    if count < if v6 { 32 } else { 4 } {
         let parts = parts.get(..count).unwrap_or(&[]);
         let known = view.table().get(prefix_key(v6, parts).as_slice()).is_some();
         return if known { Node::Empty } else { unknown() };
     }
-    let address = if v6 {
-        let mut octets = [0u8; 16];
-        for (octet, pair) in octets.iter_mut().zip(parts.chunks_exact(2)) {
-            *octet = pair[0] << 4 | pair[1];
-        }
-        IpAddr::from(octets)
-    } else {
-        IpAddr::from([parts[0], parts[1], parts[2], parts[3]])
-    };
     let waiting = view.waiting().and(ENDPOINT_KINDS);
-    match view.claims(address) {
+    match view.claims(whole_address(&parts, v6)) {
         _ if !waiting.is_empty() => Node::Waiting(waiting),
         Some(claims) => Node::Address(claims),
         None => unknown(),

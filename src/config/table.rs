@@ -89,7 +89,7 @@ pub(super) const DIRECTIVES: &[Known] = &[
     many("template", Unbuilt("its names would be answered by somebody else")),
     many("transfer", Unbuilt("secondary servers would get no zone")),
     once("dynupdate", Refused("change the cluster's objects instead")),
-    once("hosts", Unbuilt("its names would be answered by somebody else")),
+    once("hosts", Done),
     many("route53", Refused(ELSEWHERE)),
     many("azure", Refused(ELSEWHERE)),
     many("clouddns", Refused(ELSEWHERE)),

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 
+use super::hosts::Table;
 use super::meter::{Answered, Maker, Meter, duration_bucket, nanoseconds};
 use super::plan::{Block, NO_BLOCK, Plan};
 use crate::answer::{self, Ahead, Cause, Outcome, Query, Rcode, Reject, Transport};
@@ -18,8 +19,24 @@ use crate::config::AclAction;
 use crate::serve::{self, Asker, Step};
 use crate::zone::View;
 
-/// A watch on where views are published, which looks there without a write to shared memory.
-type Newest = Cache<Arc<ArcSwap<View>>, Arc<View>>;
+/// What is published somewhere, as of the last look there; looking takes no write to shared memory.
+struct Watched<T> {
+    cache: Cache<Arc<ArcSwap<T>>, Arc<T>>,
+    newest: Arc<T>,
+}
+
+impl<T> Watched<T> {
+    fn new(published: &Arc<ArcSwap<T>>) -> Self {
+        Self { newest: published.load_full(), cache: Cache::new(Arc::clone(published)) }
+    }
+
+    fn refresh(&mut self) {
+        let newest = self.cache.load();
+        if !Arc::ptr_eq(newest, &self.newest) {
+            self.newest = Arc::clone(newest);
+        }
+    }
+}
 
 /// One query thread's access to a [`Front`].
 ///
@@ -38,25 +55,43 @@ struct Seat {
     plan: Arc<Plan>,
     meter: Arc<Meter>,
     /// Of each block.
-    caches: Vec<Option<Newest>>,
-    views: Vec<Option<Arc<View>>>,
+    views: Vec<Option<Watched<View>>>,
+    hosts: Vec<Option<Watched<Table>>>,
 }
 
 impl Seat {
     fn new(plan: Arc<Plan>) -> Self {
-        let newest = |block: &Block| block.view.as_ref().map(|view| view.load_full());
-        let views = plan.blocks.iter().map(newest).collect();
-        let caches = plan.blocks.iter().map(|block| block.view.clone().map(Cache::new)).collect();
-        Self { meter: plan.meter(), plan, caches, views }
+        let blocks = || plan.blocks.iter();
+        let views = blocks().map(|block| block.view.as_ref().map(Watched::new)).collect();
+        let hosts = blocks().map(|block| Some(Watched::new(&block.hosts.as_ref()?.table)));
+        Self { meter: plan.meter(), hosts: hosts.collect(), plan, views }
     }
 
-    /// The block of a zone, by its place, and the newest view that it has.
-    #[inline]
-    fn block(&self, place: usize) -> (Option<&Block>, Option<&View>) {
-        let number = self.plan.block(place);
-        let block = number.and_then(|number| self.plan.blocks.get(number));
-        (block, number.and_then(|number| self.views.get(number)?.as_deref()))
+    fn refresh(&mut self) {
+        self.views.iter_mut().flatten().for_each(Watched::refresh);
+        self.hosts.iter_mut().flatten().for_each(Watched::refresh);
     }
+
+    /// The block of a zone, by its place, and the newest of what it answers from.
+    #[inline]
+    fn block(&self, place: usize) -> Source<'_> {
+        let Some(number) = self.plan.block(place) else { return Source::default() };
+        let view = self.views.get(number).and_then(Option::as_ref);
+        let hosts = self.hosts.get(number).and_then(Option::as_ref);
+        Source {
+            block: self.plan.blocks.get(number),
+            view: view.map(|watched| &*watched.newest),
+            hosts: hosts.map(|watched| &*watched.newest),
+        }
+    }
+}
+
+/// What a query is answered from.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Source<'s> {
+    pub(super) block: Option<&'s Block>,
+    pub(super) view: Option<&'s View>,
+    pub(super) hosts: Option<&'s Table>,
 }
 
 impl Clerk {
@@ -96,13 +131,7 @@ impl serve::Clerk for Clerk {
         if !Arc::ptr_eq(plan, &self.seat.plan) {
             self.seat = Seat::new(Arc::clone(plan));
         }
-        for (cache, view) in self.seat.caches.iter_mut().zip(&mut self.seat.views) {
-            let (Some(cache), Some(view)) = (cache, view) else { continue };
-            let newest = cache.load();
-            if !Arc::ptr_eq(newest, view) {
-                *view = Arc::clone(newest);
-            }
-        }
+        self.seat.refresh();
     }
 
     #[inline]
@@ -113,7 +142,7 @@ impl serve::Clerk for Clerk {
             opened.read = opened.query.read(message);
             let asked = opened.query.asked();
             opened.place = seat.plan.choose(asked);
-            opened.ahead = seat.block(opened.place).1.and_then(|view| Ahead::of(view, asked));
+            opened.ahead = seat.block(opened.place).view.and_then(|view| Ahead::of(view, asked));
             opened.cell = None;
         }
         if self.count < 2 {
@@ -121,7 +150,7 @@ impl serve::Clerk for Clerk {
         }
         // One step of all look-ups after the other, so that each waits for memory beside the rest.
         let batch = batch.get(..self.count).unwrap_or(&[]);
-        let look_up = |opened: &'_ Opened| Some((seat.block(opened.place).1?, opened.ahead?));
+        let look_up = |opened: &'_ Opened| Some((seat.block(opened.place).view?, opened.ahead?));
         let look_ups = || batch.iter().filter_map(look_up);
         let begun = look_ups().map(|(view, ahead)| ahead.reach(view));
         black_box(begun.fold(0, u32::wrapping_add));
@@ -146,8 +175,7 @@ impl serve::Clerk for Clerk {
             transport,
             rotation: *rotation,
         };
-        let (block, view) = seat.block(*place);
-        match decide(block, view, work, out) {
+        match decide(seat.block(*place), work, out) {
             Outcome::Reply { len, rcode, cause } => {
                 let at = seat.plan.cell(asker.door(), *place);
                 let answered = Answered {
@@ -188,6 +216,7 @@ fn maker(cause: Cause) -> Maker {
         Cause::NotOurs | Cause::Malformed | Cause::NotServed => Maker::Server,
         Cause::Identity => Maker::Chaos,
         Cause::Blocked | Cause::Filtered => Maker::Acl,
+        Cause::Hosts => Maker::Hosts,
         _ => Maker::Kubernetes,
     }
 }
@@ -205,15 +234,11 @@ pub(super) struct Work<'w> {
     pub(super) rotation: u32,
 }
 
-/// Answers from the block's view.
+/// Answers from what the block has, in CoreDNS's order of directives.
 #[inline]
-pub(super) fn decide(
-    block: Option<&Block>,
-    view: Option<&View>,
-    work: Work<'_>,
-    out: &mut [u8],
-) -> Outcome {
-    let Work { message, query, read, ahead, asker, transport, rotation } = work;
+pub(super) fn decide(source: Source<'_>, work: Work<'_>, out: &mut [u8]) -> Outcome {
+    let Source { block, view, .. } = source;
+    let Work { message, query, read, ahead, transport, rotation, .. } = work;
     let settings = block.map_or(&NO_BLOCK, |block| block.settings_for(query.asked()));
     let desk = answer::Desk { view, settings, transport, rotation };
     match (read, block) {
@@ -222,17 +247,31 @@ pub(super) fn decide(
             answer::error(&desk, message, query, rcode, Cause::Malformed, out)
         }
         (Ok(()), None) => answer::error(&desk, message, query, Rcode::Refused, Cause::NotOurs, out),
-        (Ok(()), Some(block)) if !block.guard.is_empty() => {
-            let (asked, qtype) = (query.asked(), query.qtype());
-            let refuse =
-                |rcode, cause, out| answer::error(&desk, message, query, rcode, cause, out);
-            match block.guard.judge(asked, qtype, asker.from().ip()) {
-                AclAction::Allow => answer::respond(&desk, message, query, ahead, out),
-                AclAction::Block => refuse(Rcode::Refused, Cause::Blocked, out),
-                AclAction::Filter => refuse(Rcode::NoError, Cause::Filtered, out),
-                AclAction::Drop => Outcome::Silence,
-            }
+        (Ok(()), Some(block)) => {
+            let own = if block.is_plain() { None } else { before(block, source, &desk, work, out) };
+            own.unwrap_or_else(|| answer::respond(&desk, message, query, ahead, out))
         }
-        (Ok(()), Some(_)) => answer::respond(&desk, message, query, ahead, out),
     }
+}
+
+/// What directives say that act before the cluster's names are looked at.
+fn before(
+    block: &Block,
+    source: Source<'_>,
+    desk: &answer::Desk<'_>,
+    work: Work<'_>,
+    out: &mut [u8],
+) -> Option<Outcome> {
+    let Work { message, query, asker, .. } = work;
+    let mut refuse = |rcode, cause| Some(answer::error(desk, message, query, rcode, cause, out));
+    if !block.guard.is_empty() {
+        match block.guard.judge(query.asked(), query.qtype(), asker.from().ip()) {
+            AclAction::Allow => {}
+            AclAction::Block => return refuse(Rcode::Refused, Cause::Blocked),
+            AclAction::Filter => return refuse(Rcode::NoError, Cause::Filtered),
+            AclAction::Drop => return Some(Outcome::Silence),
+        }
+    }
+    let (hosts, table) = (block.hosts.as_ref()?, source.hosts?);
+    hosts.answer(table, desk, message, query, out)
 }

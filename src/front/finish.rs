@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Front;
-use super::clerk::{Work, decide};
+use super::clerk::{Source, Work, decide};
 use super::meter::{Answered, Maker};
 use super::plan::{Block, NO_BLOCK, Plan};
 use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Settings, Transport};
@@ -79,7 +79,8 @@ impl<'a> Asking<'a> {
         let Self { transport, rotation, .. } = self;
         let asker = Asker::of(self.client);
         let work = Work { message, query: &query, read, ahead, asker, transport, rotation };
-        let outcome = decide(block, view, work, &mut out);
+        let hosts = block.and_then(|block| block.hosts.as_ref()).map(|h| h.table.load_full());
+        let outcome = decide(Source { block, view, hosts: hosts.as_deref() }, work, &mut out);
         let settings = block.map_or(&NO_BLOCK, |block| block.settings_for(query.asked()));
         let desk = answer::Desk { view, settings, transport: self.transport, rotation };
         let done = match outcome {

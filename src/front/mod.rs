@@ -8,6 +8,7 @@
 mod clerk;
 mod finish;
 mod guard;
+mod hosts;
 mod local;
 mod meter;
 mod plan;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::guard::Guard;
+use super::hosts::Hosts;
 use super::meter::{Counts, Meter};
 use crate::answer::{self, Asked, Identity, Settings};
 use crate::config::{Forward, Listen, ServerBlock, host_name};
@@ -34,6 +35,8 @@ pub struct Block {
     pub(super) errors: bool,
     /// Who is answered what.
     pub(super) guard: Guard,
+    /// Names that are answered before the cluster's.
+    pub(super) hosts: Option<Hosts>,
     listen: Vec<Listen>,
 }
 
@@ -57,8 +60,15 @@ impl Block {
             settings: [settings.clone(), Settings { upstream: false, ..settings }],
             errors: config.errors.is_some(),
             guard: Guard::new(&config.acl),
+            hosts: config.hosts.as_ref().map(Hosts::new),
             listen: config.listen.clone(),
         }
+    }
+
+    /// Nothing acts before the cluster's names are looked at.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.guard.is_empty() && self.hosts.is_none()
     }
 
     /// What shapes an answer about this name.

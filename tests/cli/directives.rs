@@ -141,3 +141,69 @@ fn debug_adds_lines_to_the_log() {
     served.told("answering");
     assert_eq!(served.times_told("UDP receive buffer"), 0);
 }
+
+/// The addresses or names that a question is answered with, sorted; or its response code.
+fn data(served: &Served, name: &str, qtype: RecordType) -> Result<Vec<String>, ResponseCode> {
+    let found = ask(served, &message(name, qtype, DNSClass::IN)).expect("an answer");
+    if found.metadata.response_code != ResponseCode::NoError {
+        return Err(found.metadata.response_code);
+    }
+    let mut all: Vec<String> = found.answers.iter().map(|record| record.data.to_string()).collect();
+    all.sort();
+    Ok(all)
+}
+
+#[test]
+fn hosts_answers_before_the_cluster() {
+    let room = Room::new();
+    room.write("hosts", "192.0.2.7 node-1 node-1.example # the first\n2001:db8::7 node-1\n");
+    let served = serve(
+        &room,
+        "    hosts hosts {\n        192.0.2.8 inline.example\n        192.0.2.9 \
+         db.shop.svc.cluster.local\n        ttl 60\n        reload 100ms\n        fallthrough\n    }",
+    );
+    let data = |name: &str, qtype| data(&served, name, qtype);
+    for (name, qtype, expected) in [
+        ("node-1.", RecordType::A, vec!["192.0.2.7"]),
+        ("NODE-1.", RecordType::AAAA, vec!["2001:db8::7"]),
+        ("node-1.example.", RecordType::A, vec!["192.0.2.7"]),
+        // The name is there, the type is not.
+        ("node-1.example.", RecordType::AAAA, vec![]),
+        ("node-1.", RecordType::TXT, vec![]),
+        ("inline.example.", RecordType::A, vec!["192.0.2.8"]),
+        ("7.2.0.192.in-addr.arpa.", RecordType::PTR, vec!["node-1.", "node-1.example."]),
+        // Before the cluster's own.
+        (NAME, RecordType::A, vec!["192.0.2.9"]),
+    ] {
+        assert_eq!(
+            data(name, qtype),
+            Ok(expected.into_iter().map(String::from).collect()),
+            "{name}"
+        );
+    }
+    let first = ask(&served, &message("node-1.", RecordType::A, DNSClass::IN)).expect("an answer");
+    assert_eq!((first.answers[0].ttl, first.metadata.authoritative), (60, true));
+    // What is not there goes on: to the cluster, and then to nobody.
+    assert_eq!(data("db.none.svc.cluster.local.", RecordType::A), Err(ResponseCode::NXDomain));
+    assert_eq!(data("other.example.", RecordType::A), Err(ResponseCode::Refused));
+    // The file is followed.
+    room.write("hosts", "192.0.2.17 node-1\n");
+    let limit = std::time::Instant::now() + PATIENCE;
+    while data("node-1.", RecordType::A) != Ok(vec!["192.0.2.17".into()]) {
+        assert!(std::time::Instant::now() < limit, "the file is not followed");
+    }
+    assert_eq!(data("node-1.example.", RecordType::A), Err(ResponseCode::Refused), "gone");
+}
+
+#[test]
+fn hosts_without_fallthrough_has_the_last_word() {
+    let room = Room::new();
+    room.write("hosts", "192.0.2.7 node-1.example\n");
+    let served = serve(&room, "    hosts hosts example {\n        no_reverse\n    }");
+    let data = |name: &str, qtype| data(&served, name, qtype);
+    assert_eq!(data("node-1.example.", RecordType::A), Ok(vec!["192.0.2.7".into()]));
+    assert_eq!(data("node-2.example.", RecordType::A), Err(ResponseCode::ServFail), "as CoreDNS");
+    assert_eq!(data(NAME, RecordType::A), Ok(vec!["192.0.2.1".into()]), "another zone");
+    let reverse = data("7.2.0.192.in-addr.arpa.", RecordType::PTR);
+    assert_eq!(reverse, Err(ResponseCode::Refused));
+}

@@ -180,10 +180,6 @@ const FAULTS: &[(&str, &str)] = &[
         "Corefile:2:1: 'proxy' is no directive any more: CoreDNS has dropped it in 1.5.0; write 'forward'",
     ),
     (
-        ".\nhosts {\n fallthrough\n}",
-        "Corefile:2:1: 'hosts' is not built yet, and its names would be answered by somebody else; remove it",
-    ),
-    (
         ".\ntemplate IN A",
         "Corefile:2:1: 'template' is not built yet, and its names would be answered by somebody else; remove it",
     ),

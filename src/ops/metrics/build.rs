@@ -23,6 +23,7 @@ pub(super) fn plugins(config: &Config) -> Vec<Plugin> {
             ("loadbalance", block.load_balance.is_some()),
             ("acl", !block.acl.is_empty()),
             ("minimal", block.minimal),
+            ("hosts", block.hosts.is_some()),
             ("kubernetes", block.kubernetes.is_some()),
             ("forward", block.forward.is_some()),
         ];
