@@ -76,3 +76,38 @@ pub enum Cause {
     /// The message is malformed, or asks for something unknown.
     Malformed,
 }
+
+impl Cause {
+    /// One short word for it, for logs; nothing where there is nothing unusual.
+    pub fn word(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Plain => return None,
+            Self::NotOurs => "not-ours",
+            Self::NoSuchName => "no-such-name",
+            Self::NoNamespace => "no-namespace",
+            Self::NoService => "no-service",
+            Self::NoEndpointLabel => "no-endpoint",
+            Self::NoPort => "no-port",
+            Self::NoneReady { .. } => "none-ready",
+            Self::BelowAlias => "below-alias",
+            Self::UnusableAlias(_) => "unusable-alias",
+            Self::PodsDisabled => "pods-disabled",
+            Self::NoPod => "no-pod",
+            Self::NoAddress => "no-address",
+            Self::Chosen(_) => "selectorless",
+            Self::Waiting(_) => "waiting",
+            Self::BareAlias => "bare-alias",
+            Self::TargetMissing => "target-missing",
+            Self::AliasLoop => "alias-loop",
+            Self::AliasChain => "alias-chain",
+            Self::Upstream(Failure::Unreachable) => "upstream-unreachable",
+            Self::Upstream(Failure::Unusable) => "upstream-unusable",
+            Self::Upstream(Failure::Nobody) => "no-upstream",
+            Self::Identity => "identity",
+            Self::Blocked => "blocked",
+            Self::Filtered => "filtered",
+            Self::NotServed => "not-served",
+            Self::Malformed => "malformed",
+        })
+    }
+}

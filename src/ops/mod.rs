@@ -7,6 +7,7 @@ mod dump;
 mod http;
 mod logs;
 mod metrics;
+mod panics;
 mod pid;
 mod probes;
 mod pulse;

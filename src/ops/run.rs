@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fs::File;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,18 +13,20 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::cluster::{Cluster, Loading, Observed};
 use super::metrics::Metrics;
+use super::panics;
 use super::pid::PidFile;
 use super::probes;
 use super::readiness::Readiness;
 use crate::cluster::KindSet;
 use crate::config::{Config, Listen, Run, ServerBlock};
-use crate::front::{Block, Front, local_addresses};
+use crate::front::{Block, Front, Journal, local_addresses};
 use crate::serve::{Options, Server};
 
 /// Answers DNS until SIGTERM or SIGINT, then for the configured time more, and drains the sockets.
 /// An error is one of starting.
 pub fn serve(run: &Run) -> anyhow::Result<()> {
     let config = &run.config;
+    panics::log(config);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -30,7 +34,10 @@ pub fn serve(run: &Run) -> anyhow::Result<()> {
     // Before the sockets open, so that no signal ends the process with queries unanswered.
     let mut signals = runtime.block_on(async { Signals::new() })?;
     let readiness = Arc::<Readiness>::default();
-    let metrics = Arc::new(Metrics::new(config));
+    let out = standard_output().context("cannot open standard output for 'log' and 'errors'")?;
+    let (journal, _scribe) = Journal::start(run.log.format, out)
+        .context("cannot start the thread that writes 'log' and 'errors'")?;
+    let metrics = Arc::new(Metrics::new(config, journal.clone()));
     // Dropped last, when no query is answered any more.
     let _probes = probes::open(config, &readiness, &metrics)?;
     let loaded = load(config)?;
@@ -57,7 +64,7 @@ pub fn serve(run: &Run) -> anyhow::Result<()> {
         return Ok(());
     }
     let clusters = follow(loaded)?;
-    let (fronts, servers) = servers(config, &clusters)?;
+    let (fronts, servers) = servers(config, &clusters, &journal)?;
     let servers: Arc<[Server]> = servers.into();
     metrics.listens(fronts, Arc::clone(&servers));
     readiness.listens();
@@ -70,6 +77,11 @@ pub fn serve(run: &Run) -> anyhow::Result<()> {
     runtime.block_on(stop(&mut signals, &servers, &readiness, config.lameduck));
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Standard output, without the lock and the buffer of the one that `print!` writes to.
+fn standard_output() -> std::io::Result<File> {
+    std::io::stdout().as_fd().try_clone_to_owned().map(File::from)
 }
 
 /// The `kubernetes` blocks, by the number of the block of the configuration that they stand in.
@@ -106,6 +118,7 @@ fn follow(loaded: BTreeMap<usize, Loading>) -> anyhow::Result<BTreeMap<usize, Cl
 fn servers(
     config: &Config,
     clusters: &BTreeMap<usize, Cluster>,
+    journal: &Journal,
 ) -> anyhow::Result<(Vec<Arc<Front>>, Vec<Server>)> {
     let mut at: BTreeMap<SocketAddr, (Vec<usize>, Listen)> = BTreeMap::new();
     for (index, server) in config.servers.iter().enumerate() {
@@ -126,7 +139,7 @@ fn servers(
         let blocks = blocks.iter().filter_map(|index| config.servers.get(*index));
         let block = |server: &ServerBlock| {
             let cluster = server.kubernetes.as_ref().and_then(|_| clusters.get(&server.block));
-            Block::new(server, cluster.map(Cluster::view))
+            Block::new(server, cluster.map(Cluster::view)).told_to(journal, server)
         };
         let front = Front::new(blocks.map(block).collect());
         servers.push(Server::start(Arc::clone(&front), &listen, options.clone())?);

@@ -47,7 +47,6 @@ fn distributions() -> Vec<Distribution> {
             corefile!("openshift"),
             &[],
             &[
-                "4:5: 'log' is not in effect yet: queries are not logged",
                 "17:9: 'policy' of 'forward' is not in effect yet: upstreams are asked in their order",
                 "19:5: CACHE",
                 "22:5: RELOAD",

@@ -12,6 +12,8 @@ mod http;
 #[cfg(test)]
 mod known;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 #[allow(dead_code)] // The watches' tests use the rest.
 #[path = "../watch/objects.rs"]
 mod objects;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::seconds;
 use super::text::{Family, Text, Type};
+use crate::answer;
 use crate::front::{DURATIONS, FIRST_DURATION, Histogram, Maker, RCODES, SIZES, Series, TYPES};
 
 /// Transports in the order of their counters.
@@ -106,29 +107,8 @@ fn sizes(family: &mut Family<'_>, series: &Series, sizes: &[Histogram; 2]) {
     }
 }
 
-/// A response code by its name in the IANA registry, as far as it has one.
+/// A response code by its name, or its number where it has none.
 fn rcode_name(rcode: usize) -> Cow<'static, str> {
-    let name = match rcode {
-        0 => "NOERROR",
-        1 => "FORMERR",
-        2 => "SERVFAIL",
-        3 => "NXDOMAIN",
-        4 => "NOTIMP",
-        5 => "REFUSED",
-        6 => "YXDOMAIN",
-        7 => "YXRRSET",
-        8 => "NXRRSET",
-        9 => "NOTAUTH",
-        10 => "NOTZONE",
-        16 => "BADVERS",
-        17 => "BADKEY",
-        18 => "BADTIME",
-        19 => "BADMODE",
-        20 => "BADNAME",
-        21 => "BADALG",
-        22 => "BADTRUNC",
-        23 => "BADCOOKIE",
-        other => return format!("RCODE{other}").into(),
-    };
-    name.into()
+    let name = u8::try_from(rcode).ok().and_then(answer::rcode_name);
+    name.map_or_else(|| format!("RCODE{rcode}").into(), Cow::from)
 }

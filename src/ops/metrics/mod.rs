@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::cluster::Observed;
 use super::pulse::Pulse;
 use crate::config::Config;
-use crate::front::Front;
+use crate::front::{Front, Journal};
 use crate::serve::Server;
 use text::{Text, Type};
 
@@ -31,6 +31,7 @@ pub(super) struct Metrics {
     scene: Mutex<Scene>,
     walks: registry::Walks,
     pulse: Arc<Pulse>,
+    journal: Journal,
 }
 
 /// What there is to look at. A new configuration brings another one.
@@ -44,9 +45,10 @@ struct Scene {
 
 impl Metrics {
     /// Nothing is there but the configuration.
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, journal: Journal) -> Self {
         let scene = Scene { plugins: build::plugins(config), ..Scene::default() };
-        Self { scene: Mutex::new(scene), walks: Default::default(), pulse: Arc::default() }
+        let pulse = Arc::default();
+        Self { scene: Mutex::new(scene), walks: Default::default(), pulse, journal }
     }
 
     /// From now on these sources are looked at.
@@ -74,6 +76,8 @@ impl Metrics {
         let answered = scene.fronts.iter().flat_map(|front| front.answered()).collect();
         dns::write(&mut text, answered);
         sockets::write(&mut text, &scene.servers);
+        let what = "Lines of log and errors that were dropped, since their reader is too slow.";
+        text.counter("fingerpost_log_lines_dropped_total", what, self.journal.dropped());
         registry::write(&mut text, &scene.sources, &self.walks);
         rest::write(&mut text, &scene.sources);
         self.pulse.write(&mut text);
