@@ -183,6 +183,7 @@ impl serve::Clerk for Clerk {
                     response: len,
                     rcode: rcode as u8,
                     maker: maker(cause),
+                    cause: Some(cause),
                 };
                 if let Some(counters) = seat.meter.0.get(at) {
                     counters.count(&answered);

@@ -40,6 +40,7 @@ impl Front {
             response: response.len(),
             rcode: response.get(3).map_or(0, |octet| octet & 0x0f),
             maker: Maker::Forward,
+            cause,
         };
         let place = plan.choose(query.asked());
         let cell = plan.late.0.get(plan.cell(local.map(|local| local.ip()), place));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::seconds;
 use super::text::{Family, Text, Type};
-use crate::answer;
+use crate::answer::{self, Cause};
 use crate::front::{DURATIONS, FIRST_DURATION, Histogram, Maker, RCODES, SIZES, Series, TYPES};
 
 /// Transports in the order of their counters.
@@ -39,12 +39,25 @@ pub(super) fn write(text: &mut Text, answered: Vec<Series>) {
         let Histogram { buckets, sum } = &series.counts.durations;
         family.histogram(&labels(series), &bounds, buckets, seconds(*sum));
     }
+    let what = "Responses that are unusual, by why: what is denied, refused, or waited for.";
+    let mut family = text.family("fingerpost_answers_total", Type::Counter, what);
+    all.iter().for_each(|series| causes(&mut family, series));
     let what = "Octets of queries.";
     let mut family = text.family("coredns_dns_request_size_bytes", Type::Histogram, what);
     all.iter().for_each(|series| sizes(&mut family, series, &series.counts.request_sizes));
     let what = "Octets of responses.";
     let mut family = text.family("coredns_dns_response_size_bytes", Type::Histogram, what);
     all.iter().for_each(|series| sizes(&mut family, series, &series.counts.response_sizes));
+}
+
+/// Why answers are what they are: ours, and so without CoreDNS's label `view`.
+fn causes(family: &mut Family<'_>, series: &Series) {
+    for (cause, count) in Cause::WORDS.iter().zip(&series.counts.causes) {
+        if *count > 0 {
+            let [server, zone, _] = labels(series);
+            family.sample(&[server, zone, ("cause", cause)], count);
+        }
+    }
 }
 
 /// Series of several desks that have the same labels are one.
