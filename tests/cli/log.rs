@@ -153,8 +153,14 @@ fn names_and_classes_choose_and_the_first_that_fits_decides() {
 #[test]
 fn in_json_a_line_is_an_object_with_the_fields_of_coredns() {
     let room = Room::new();
-    let mut served =
-        serve(&room, "  log . \"{name} {rcode}\"\n  errors", &["--log-format", "json"]);
+    let held = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let nobody = held.local_addr().expect("bound");
+    let directives = format!(
+        "  log . \"{{name}} {{rcode}}\"
+  errors
+  forward . {nobody}"
+    );
+    let mut served = serve(&room, &directives, &["--log-format", "json"]);
     let output = served.output();
     let octets = message(NONE, RecordType::A).to_vec().expect("a query");
     let (port, response) = udp(served.address, &octets, PATIENCE);
@@ -174,6 +180,15 @@ fn in_json_a_line_is_an_object_with_the_fields_of_coredns() {
         "duration_seconds": null, "cause": "no-service",
     });
     assert_eq!(found, expected);
+
+    ask(&served, "www.example.", RecordType::A);
+    let lines = output.until(3);
+    let found = lines.iter().find(|line| line.contains("\"plugin\":\"errors\"")).expect("a line");
+    let found: serde_json::Value = serde_json::from_str(found).expect("an object");
+    assert_eq!(found["level"], "ERROR");
+    assert!(found["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{found}");
+    let said = found["msg"].as_str().expect("a text");
+    assert!(said.starts_with(&format!("2 www.example. A: upstream {nobody} cannot")), "{said}");
 }
 
 #[test]
@@ -209,6 +224,26 @@ fn what_cannot_be_forwarded_is_told_and_what_is_said_of_it_logged() {
             let found = lines.iter().filter(|line| line.starts_with(start)).count();
             assert_eq!(found, count, "{start}: {lines:?}");
         }
+    }
+}
+
+#[test]
+fn what_is_counted_is_told_in_time() {
+    let room = Room::new();
+    let held = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let nobody = held.local_addr().expect("bound");
+    let directives = format!(
+        "  forward . {nobody}\n  errors {{\n    consolidate 100ms nothing\n    \
+         consolidate 50ms \"{nobody} cannot\" info\n  }}"
+    );
+    let mut served = serve(&room, &directives, &[]);
+    let output = served.output();
+    for count in 1..=2 {
+        ask(&served, "www.example.", RecordType::A);
+        let line = output.until(count).pop().expect("a line");
+        let told =
+            format!("[INFO] plugin/errors: 1 errors like '{nobody} cannot' occurred in last 50ms");
+        assert_eq!(line, told);
     }
 }
 

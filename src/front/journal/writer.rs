@@ -27,7 +27,6 @@ pub(super) struct Writer<W> {
     out: W,
     octets: Vec<u8>,
     counting: Counting,
-    /// Lines that nobody could be told of.
     dropped: Arc<Count>,
     complained: Option<(Instant, u64)>,
 }
@@ -136,7 +135,7 @@ impl<W: Write> Writer<W> {
             self.complained = Some((Instant::now(), dropped));
             tracing::warn!(
                 "{} lines of 'log' and 'errors' were dropped, since standard output takes them too \
-                 slowly; log fewer classes or names",
+                 slowly or not at all; see who reads it, or log fewer classes or names",
                 dropped - told
             );
         }
