@@ -78,3 +78,95 @@ pub enum Cause {
     /// The message is malformed, or asks for something unknown.
     Malformed,
 }
+
+impl Cause {
+    /// One short word for each, but for [`Cause::Plain`], in the order of [`Cause::place`].
+    pub const WORDS: [&'static str; 26] = [
+        "not-ours",
+        "no-such-name",
+        "no-namespace",
+        "no-service",
+        "no-endpoint",
+        "no-port",
+        "none-ready",
+        "below-alias",
+        "unusable-alias",
+        "pods-disabled",
+        "no-pod",
+        "no-address",
+        "selectorless",
+        "waiting",
+        "bare-alias",
+        "target-missing",
+        "alias-loop",
+        "alias-chain",
+        "upstream-unreachable",
+        "upstream-unusable",
+        "no-upstream",
+        "identity",
+        "blocked",
+        "filtered",
+        "not-served",
+        "malformed",
+    ];
+
+    /// The place of its word; nothing where there is nothing unusual.
+    #[inline]
+    pub fn place(self) -> Option<usize> {
+        Some(match self {
+            // A hosts file's data is as plain as the cluster's.
+            Self::Plain | Self::Hosts => return None,
+            Self::NotOurs => 0,
+            Self::NoSuchName => 1,
+            Self::NoNamespace => 2,
+            Self::NoService => 3,
+            Self::NoEndpointLabel => 4,
+            Self::NoPort => 5,
+            Self::NoneReady { .. } => 6,
+            Self::BelowAlias => 7,
+            Self::UnusableAlias(_) => 8,
+            Self::PodsDisabled => 9,
+            Self::NoPod => 10,
+            Self::NoAddress => 11,
+            Self::Chosen(_) => 12,
+            Self::Waiting(_) => 13,
+            Self::BareAlias => 14,
+            Self::TargetMissing => 15,
+            Self::AliasLoop => 16,
+            Self::AliasChain => 17,
+            Self::Upstream(Failure::Unreachable) => 18,
+            Self::Upstream(Failure::Unusable) => 19,
+            Self::Upstream(Failure::Nobody) => 20,
+            Self::Identity => 21,
+            Self::Blocked => 22,
+            Self::Filtered => 23,
+            Self::NotServed => 24,
+            Self::Malformed => 25,
+        })
+    }
+
+    /// One short word for it, for logs and metrics; nothing where there is nothing unusual.
+    pub fn word(self) -> Option<&'static str> {
+        Self::WORDS.get(self.place()?).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_has_the_word_at_its_place() {
+        for (cause, word) in [
+            (Cause::Plain, None),
+            (Cause::NotOurs, Some("not-ours")),
+            (Cause::NoneReady { ready: 0, total: 2 }, Some("none-ready")),
+            (Cause::Waiting(KindSet::ALL), Some("waiting")),
+            (Cause::Upstream(Failure::Nobody), Some("no-upstream")),
+            (Cause::Malformed, Some("malformed")),
+        ] {
+            assert_eq!(cause.word(), word);
+        }
+        assert_eq!(Cause::Malformed.place(), Some(Cause::WORDS.len() - 1));
+    }
+}

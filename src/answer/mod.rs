@@ -22,7 +22,7 @@ mod written;
 pub use crate::name::is_within;
 pub use cause::{Cause, Failure};
 pub use identity::{IDENTITY_MOST, Identity};
-pub use query::{Asked, Edns, Query, Rcode, Reject};
+pub use query::{Asked, Edns, Query, Rcode, Reject, rcode_name};
 pub use resolve::Ahead;
 pub use resolve::reverse_address;
 pub use walk::{Line, records, walk};
@@ -195,6 +195,13 @@ pub fn error(
     let error = if told { ExtendedError::of_cause(cause) } else { None };
     let len = reply.finish(query, rcode, false, desk.settings, error.as_ref());
     Outcome::Reply { len, rcode, cause }
+}
+
+/// Whether a response without answers denies the asked type: a SOA record stands in its authority
+/// section (RFC 2308, section 2.2).
+pub(crate) fn denies_type(response: &[u8]) -> bool {
+    let records = message::Told::read(response);
+    records.is_some_and(|told| told.section(1).flatten().any(|found| found.rtype == rtype::SOA))
 }
 
 #[inline]

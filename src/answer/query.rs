@@ -37,6 +37,33 @@ pub enum Rcode {
     BadVers = 16,
 }
 
+/// A response code by its name in the IANA registry, as far as it has one; 16 is BADVERS, since what
+/// is not signed can be no BADSIG.
+pub fn rcode_name(rcode: u8) -> Option<&'static str> {
+    Some(match rcode {
+        0 => "NOERROR",
+        1 => "FORMERR",
+        2 => "SERVFAIL",
+        3 => "NXDOMAIN",
+        4 => "NOTIMP",
+        5 => "REFUSED",
+        6 => "YXDOMAIN",
+        7 => "YXRRSET",
+        8 => "NXRRSET",
+        9 => "NOTAUTH",
+        10 => "NOTZONE",
+        16 => "BADVERS",
+        17 => "BADKEY",
+        18 => "BADTIME",
+        19 => "BADMODE",
+        20 => "BADNAME",
+        21 => "BADALG",
+        22 => "BADTRUNC",
+        23 => "BADCOOKIE",
+        _ => return None,
+    })
+}
+
 /// Why a datagram is not a query that could be answered from data.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reject {
@@ -211,6 +238,21 @@ impl Query {
     #[inline]
     pub fn asked_type(&self) -> Option<u16> {
         (self.question_end > HEADER).then_some(self.qtype)
+    }
+
+    /// The message's ID.
+    pub fn id(&self) -> u16 {
+        u16::from_be_bytes(self.id)
+    }
+
+    /// The message's opcode (RFC 1035, section 4.1.1).
+    pub fn opcode(&self) -> u8 {
+        self.flags[0] >> 3 & 0x0f
+    }
+
+    /// What the OPT record asks for, if there is one.
+    pub fn edns(&self) -> Option<Edns> {
+        self.edns
     }
 
     /// Whether the asker set the DO bit (RFC 3225).

@@ -25,7 +25,7 @@ use crate::name::Name;
 use crate::zone;
 
 pub use command::{Command, Corefile, Exit, Run, read, read_again};
-pub use corefile::read as read_corefile;
+pub use corefile::{class_name, read as read_corefile, type_name};
 pub use directives::{
     Acl, AclAction, AclRule, AnswerRule, Balance, Cache, Carrier, Chaos, Consolidate, Errors,
     Forward, Half, Health, HealthCheck, Hosts, HostsEntry, LoadBalance, Log, LogClass, Monitor,

@@ -69,7 +69,7 @@ pub(super) const DIRECTIVES: &[Known] = &[
     once("shed", Ignored("sockets have bounds of their own")),
     once("prometheus", Done),
     once("errors", Done),
-    many("log", Next("queries are not logged")),
+    many("log", Done),
     many("dnstap", Ignored("queries are not copied anywhere")),
     once("local", Refused("leave it out; clients know localhost themselves")),
     once("dns64", Refused(RESOLVER)),
@@ -118,8 +118,6 @@ const GONE: &[(&str, &str)] = &[
 
 /// Options, and words in their place, whose fate is another than their directive's.
 const OPTIONS: &[(&str, &str, Fate)] = &[
-    ("errors", "consolidate", Next("each error is logged")),
-    ("errors", "stacktrace", Next("a panic is logged in one line")),
     ("ready", "monitor", Next("readiness is looked at until it is there, and then it stays")),
     ("prometheus", "runtime_metrics", Ignored("it is about Go's runtime")),
     ("prometheus", "tls", Unbuilt("metrics would go out in the clear")),

@@ -7,11 +7,12 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, Cache};
 
 use super::hosts::Table;
+use super::journal::{Answer, Entry, Log};
 use super::meter::{Answered, Maker, Meter, duration_bucket, nanoseconds};
 use super::plan::{Block, NO_BLOCK, Plan};
 use crate::answer::{self, Ahead, Cause, Outcome, Query, Rcode, Reject, Transport};
@@ -47,6 +48,8 @@ pub struct Clerk {
     /// The queries of the batch that was read last, and how many they are.
     batch: Box<[Opened]>,
     count: usize,
+    /// What is to be logged of the batch.
+    entries: Vec<Entry>,
     rotation: u32,
 }
 
@@ -70,6 +73,11 @@ impl Seat {
     fn refresh(&mut self) {
         self.views.iter_mut().flatten().for_each(Watched::refresh);
         self.hosts.iter_mut().flatten().for_each(Watched::refresh);
+    }
+
+    /// Where lines of the blocks' logs go, all of them to the same place.
+    fn log(&self) -> Option<&Log> {
+        self.plan.blocks.iter().find_map(|block| block.log.as_ref())
     }
 
     /// The block of a zone, by its place, and the newest of what it answers from.
@@ -101,7 +109,23 @@ impl Clerk {
             plans: Cache::new(plans),
             batch: vec![Opened::default(); serve::BATCH].into_boxed_slice(),
             count: 0,
+            entries: Vec::new(),
             rotation,
+        }
+    }
+}
+
+impl Clerk {
+    /// Hands over what is to be logged of a batch that took so long.
+    #[cold]
+    fn hand_over(&mut self, took: Duration) {
+        let now = SystemTime::now();
+        let log = self.seat.log();
+        for mut entry in self.entries.drain(..) {
+            entry.settle(now, took);
+            if let Some(log) = log {
+                log.put(entry);
+            }
         }
     }
 }
@@ -161,7 +185,7 @@ impl serve::Clerk for Clerk {
     #[inline]
     fn answer(&mut self, slot: usize, message: &[u8], asker: Asker<'_>, out: &mut [u8]) -> Step {
         self.rotation = self.rotation.wrapping_add(1);
-        let Self { seat, batch, rotation, .. } = self;
+        let Self { seat, batch, rotation, entries, .. } = self;
         let Some(Opened { query, read, place, ahead, cell }) = batch.get_mut(slot) else {
             return Step::Silence;
         };
@@ -175,7 +199,9 @@ impl serve::Clerk for Clerk {
             transport,
             rotation: *rotation,
         };
-        match decide(seat.block(*place), work, out) {
+        let source = seat.block(*place);
+        let log = source.block.and_then(|block| block.log.as_ref());
+        match decide(source, work, out) {
             Outcome::Reply { len, rcode, cause } => {
                 let at = seat.plan.cell(asker.door(), *place);
                 let answered = Answered {
@@ -187,14 +213,25 @@ impl serve::Clerk for Clerk {
                     response: len,
                     rcode: rcode as u8,
                     maker: maker(cause),
+                    cause: Some(cause),
                 };
                 if let Some(counters) = seat.meter.0.get(at) {
                     counters.count(&answered);
                 }
                 *cell = Some(at);
+                if let Some(log) = log {
+                    let response = out.get(..len).unwrap_or_default();
+                    let answer = Answer { response, rcode: rcode as u8, cause: Some(cause) };
+                    entries.extend(log.note(message, query, asker.client(), Some(&answer)));
+                }
                 Step::Reply(len)
             }
-            Outcome::Silence => Step::Silence,
+            Outcome::Silence => {
+                if let (Ok(()), Some(log)) = (*read, log) {
+                    entries.extend(log.note(message, query, asker.client(), None));
+                }
+                Step::Silence
+            }
             Outcome::Forward | Outcome::Chase(_) => Step::Deferred,
         }
     }
@@ -205,6 +242,9 @@ impl serve::Clerk for Clerk {
         let batch = self.batch.get(..self.count).unwrap_or(&[]);
         for cell in batch.iter().filter_map(|opened| self.seat.meter.0.get(opened.cell?)) {
             cell.took(bucket, nanoseconds);
+        }
+        if !self.entries.is_empty() {
+            self.hand_over(took);
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Front;
 use super::clerk::{Source, Work, decide};
+use super::journal::Answer;
 use super::meter::{Answered, Maker};
 use super::plan::{Block, NO_BLOCK, Plan};
 use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Settings, Transport};
@@ -27,7 +28,7 @@ impl Front {
         let plan = &self.plan.load_full();
         let rotation = self.rotations.fetch_add(1, Ordering::Relaxed);
         let asking = Asking { plan, client: &client, transport, rotation };
-        let response = asking.ask(message, 0).await.ok()?;
+        let Said { response, cause } = asking.ask(message, 0).await.ok()?;
         let mut query = Query::default();
         let read = query.read(message);
         let answered = Answered {
@@ -39,10 +40,20 @@ impl Front {
             response: response.len(),
             rcode: response.get(3).map_or(0, |octet| octet & 0x0f),
             maker: Maker::Forward,
+            cause,
         };
         let place = plan.choose(query.asked());
         let cell = plan.late.0.get(plan.cell(local.map(|local| local.ip()), place));
-        cell.into_iter().for_each(|cell| cell.count_shared(&answered, began.elapsed()));
+        let took = began.elapsed();
+        cell.into_iter().for_each(|cell| cell.count_shared(&answered, took));
+        let block = plan.block(place).and_then(|number| plan.blocks.get(number));
+        if let Some(log) = block.and_then(|block| block.log.as_ref()) {
+            let answer = Answer { response: &response, rcode: answered.rcode, cause };
+            if let Some(mut entry) = log.note(message, &query, client, Some(&answer)) {
+                entry.settle(SystemTime::now(), took);
+                log.put(entry);
+            }
+        }
         Some(response)
     }
 }
@@ -59,7 +70,14 @@ struct Asking<'a> {
     rotation: u32,
 }
 
-type Told<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Failure>> + Send + 'a>>;
+/// What is said to a question.
+struct Said {
+    response: Vec<u8>,
+    /// Why it is what it is; absent where an upstream said it.
+    cause: Option<Cause>,
+}
+
+type Told<'a> = Pin<Box<dyn Future<Output = Result<Said, Failure>> + Send + 'a>>;
 
 impl<'a> Asking<'a> {
     fn ask(self, message: &'a [u8], depth: usize) -> Told<'a> {
@@ -67,7 +85,7 @@ impl<'a> Asking<'a> {
     }
 
     /// The response; [`Failure::Nobody`] where no block would say anything or forward.
-    async fn ask_at(self, message: &[u8], depth: usize) -> Result<Vec<u8>, Failure> {
+    async fn ask_at(self, message: &[u8], depth: usize) -> Result<Said, Failure> {
         let mut query = Query::default();
         let mut out = vec![0; room(self.transport)];
         let read = query.read(message);
@@ -91,7 +109,10 @@ impl<'a> Asking<'a> {
             Outcome::Silence => return Err(Failure::Nobody),
             Outcome::Reply { .. } => outcome,
             Outcome::Forward => match self.forward(block, message, &query).await {
-                Ok(reply) => return Ok(fit(reply, message, &query, self.transport, settings)),
+                Ok(reply) => {
+                    let response = fit(reply, message, &query, self.transport, settings);
+                    return Ok(Said { response, cause: None });
+                }
                 Err(failure) if depth > 0 => return Err(failure),
                 Err(failure) => {
                     let cause = Cause::Upstream(failure);
@@ -103,9 +124,9 @@ impl<'a> Asking<'a> {
             }
         };
         match done {
-            Outcome::Reply { len, .. } => {
+            Outcome::Reply { len, cause, .. } => {
                 out.truncate(len);
-                Ok(out)
+                Ok(Said { response: out, cause: Some(cause) })
             }
             _ => Err(Failure::Unusable),
         }
@@ -131,7 +152,7 @@ impl<'a> Asking<'a> {
             } else {
                 Err(Failure::Unusable)
             };
-            let told = told.as_deref().map_err(|failure| *failure);
+            let told = told.as_ref().map(|said| &*said.response).map_err(|failure| *failure);
             match answer::chased(desk, message, query, told, out) {
                 Outcome::Chase(again) => len = again,
                 done => return done,
@@ -150,10 +171,8 @@ impl<'a> Asking<'a> {
         let block = block.ok_or(Failure::Nobody)?;
         let (_, upstreams) = block.forward.as_ref().ok_or(Failure::Nobody)?;
         upstreams.ask(message, self.client.transport).await.map_err(|error| {
-            if block.errors {
-                let name = crate::name::Name::from_wire(query.asked().name());
-                let name = name.map(|name| name.to_string()).unwrap_or_default();
-                tracing::error!(name, qtype = query.qtype(), %error, "forwarding failed");
+            if let Some(errors) = &block.errors {
+                errors.tell(query, Rcode::ServFail as u8, &error);
             }
             match error {
                 UpstreamError::Nobody => Failure::Nobody,

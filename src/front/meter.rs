@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::answer::Transport;
+use crate::answer::{Cause, Transport};
 use crate::serve::Count;
 
 /// The types that are told apart, in the order of their counters; the last stands for all others.
@@ -95,6 +95,8 @@ pub struct Counts {
     pub dnssec_ok: u64,
     /// Responses by maker and response code, in this order.
     pub responses: Vec<u64>,
+    /// Responses that are unusual, by why, in the order of [`Cause::WORDS`].
+    pub causes: Vec<u64>,
     /// Octets of queries, by transport.
     pub request_sizes: [Histogram; 2],
     /// Octets of responses, by transport.
@@ -108,6 +110,7 @@ impl Counts {
     pub fn add(&mut self, other: &Self) {
         sum(&mut self.requests, &other.requests);
         sum(&mut self.responses, &other.responses);
+        sum(&mut self.causes, &other.causes);
         self.dnssec_ok += other.dnssec_ok;
         for (mine, more) in [
             (&mut self.request_sizes, &other.request_sizes),
@@ -146,6 +149,8 @@ pub(super) struct Answered {
     pub(super) response: usize,
     pub(super) rcode: u8,
     pub(super) maker: Maker,
+    /// Absent where an upstream made it.
+    pub(super) cause: Option<Cause>,
 }
 
 /// The counters of one thread: a cell for each address and zone, and for each address one more for
@@ -161,6 +166,7 @@ pub(super) struct Cell {
     requests: [[[Count; TYPES.len()]; 2]; 2],
     dnssec_ok: Count,
     responses: [[Count; RCODES]; Maker::ALL.len()],
+    causes: [Count; Cause::WORDS.len()],
     request_sizes: [Buckets<{ SIZES.len() + 1 }>; 2],
     response_sizes: [Buckets<{ SIZES.len() + 1 }>; 2],
     durations: Buckets<{ DURATIONS + 1 }>,
@@ -225,6 +231,9 @@ impl Cell {
         let responses = self.responses.get(answered.maker as usize);
         let response = responses.and_then(|codes| codes.get(usize::from(answered.rcode)));
         response.into_iter().for_each(|count| add(count, 1));
+        let cause = answered.cause.and_then(Cause::place);
+        let cause = cause.and_then(|place| self.causes.get(place));
+        cause.into_iter().for_each(|count| add(count, 1));
         for (sizes, octets) in
             [(&self.request_sizes, answered.query), (&self.response_sizes, answered.response)]
         {
@@ -239,6 +248,7 @@ impl Cell {
             requests: self.requests.as_flattened().as_flattened().iter().map(Count::get).collect(),
             dnssec_ok: self.dnssec_ok.get(),
             responses: self.responses.as_flattened().iter().map(Count::get).collect(),
+            causes: self.causes.iter().map(Count::get).collect(),
             request_sizes: self.request_sizes.each_ref().map(Buckets::read),
             response_sizes: self.response_sizes.each_ref().map(Buckets::read),
             durations: self.durations.read(),
@@ -333,6 +343,7 @@ mod tests {
             response: 512,
             rcode: 3,
             maker: Maker::Kubernetes,
+            cause: Some(Cause::NoService),
         }
     }
 
@@ -345,6 +356,7 @@ mod tests {
             is_ipv4: false,
             qtype: Some(99),
             dnssec_ok: true,
+            cause: Some(Cause::Plain),
             ..answered()
         };
         meter.0[1].count_shared(&over_tcp, Duration::from_millis(3));
@@ -355,6 +367,8 @@ mod tests {
         assert_eq!(counts.requests.iter().sum::<u64>(), 2);
         assert_eq!(counts.responses(Maker::Kubernetes, 3), 2);
         assert_eq!(counts.dnssec_ok, 1);
+        let place = Cause::NoService.place().unwrap();
+        assert_eq!((counts.causes[place], counts.causes.iter().sum::<u64>()), (1, 1));
         assert_eq!((counts.request_sizes[0].buckets[1], counts.request_sizes[0].sum), (1, 40));
         assert_eq!((counts.response_sizes[1].buckets[6], counts.response_sizes[1].sum), (1, 512));
         assert_eq!((counts.durations.count(), counts.durations.sum), (1, 3_000_000));

@@ -9,6 +9,7 @@ mod clerk;
 mod finish;
 mod guard;
 mod hosts;
+mod journal;
 mod local;
 mod meter;
 mod plan;
@@ -23,6 +24,7 @@ use crate::{answer, config};
 use plan::Plan;
 
 pub use clerk::Clerk;
+pub use journal::{Journal, Scribe};
 pub use local::local_addresses;
 pub use meter::{Counts, DURATIONS, FIRST_DURATION, Histogram, Maker, RCODES, SIZES, TYPES};
 pub use plan::{Block, Series, server_label};

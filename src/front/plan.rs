@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::guard::Guard;
 use super::hosts::Hosts;
+use super::journal::{Errors, Journal, Log};
 use super::meter::{Counts, Meter};
 use crate::answer::{self, Asked, Identity, Settings};
 use crate::config::{Forward, Listen, ServerBlock, host_name};
@@ -32,7 +33,10 @@ pub struct Block {
     settings: [Settings; 2],
     /// Every name of the block is forwarded, so that none has to be looked at for it.
     forwards_all: bool,
-    pub(super) errors: bool,
+    /// Where faults of queries are told.
+    pub(super) errors: Option<Errors>,
+    /// Which queries are logged.
+    pub(super) log: Option<Log>,
     /// Who is answered what.
     pub(super) guard: Guard,
     /// Names that are answered before the cluster's.
@@ -41,7 +45,8 @@ pub struct Block {
 }
 
 impl Block {
-    /// A block of the configuration; `view` is where its `kubernetes` publishes.
+    /// A block of the configuration; `view` is where its `kubernetes` publishes. Nobody is told what
+    /// its `log` and `errors` say, unless it is [`Block::told_to`] somebody.
     pub fn new(config: &ServerBlock, view: Option<Arc<ArcSwap<View>>>) -> Self {
         let forward = config.forward.as_ref();
         let settings = Settings {
@@ -58,7 +63,8 @@ impl Block {
             forward: forward.map(|forward| (forward.clone(), Upstreams::new(forward.addresses()))),
             forwards_all: forward.is_none_or(|f| f.from.is_root() && f.except.is_empty()),
             settings: [settings.clone(), Settings { upstream: false, ..settings }],
-            errors: config.errors.is_some(),
+            errors: None,
+            log: None,
             guard: Guard::new(&config.acl),
             hosts: config.hosts.as_ref().map(Hosts::new),
             listen: config.listen.clone(),
@@ -69,6 +75,14 @@ impl Block {
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
         self.guard.is_empty() && self.hosts.is_none()
+    }
+
+    /// Puts `log` and `errors` of the same block of the configuration in effect. All blocks of a
+    /// front have one journal.
+    #[must_use]
+    pub fn told_to(self, journal: &Journal, config: &ServerBlock) -> Self {
+        let errors = config.errors.as_ref().map(|e| Errors::new(e, config.debug, journal));
+        Self { errors, log: Log::new(&config.log, journal), ..self }
     }
 
     /// What shapes an answer about this name.

@@ -8,6 +8,7 @@ mod hand_over;
 mod http;
 mod logs;
 mod metrics;
+mod panics;
 mod pid;
 mod probes;
 mod pulse;

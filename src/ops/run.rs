@@ -1,7 +1,10 @@
 //! `serve`: reads the sources, opens the sockets, answers until told to stop, and puts another
 //! configuration in effect where there is one.
 
+use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -15,17 +18,20 @@ use tokio::time::Instant;
 use super::hand_over::{Offer, Predecessor, Said, take};
 use super::http::Http;
 use super::metrics::Metrics;
+use super::panics;
 use super::pid::PidFile;
 use super::probes;
 use super::readiness::Readiness;
 use super::reload::Follow;
 use super::running::{Coming, Running};
 use crate::config::{Config, Run};
+use crate::front::Journal;
 use crate::serve::{Server, Sockets};
 
 /// Answers DNS until SIGTERM or SIGINT, then for the configured time more, and drains the sockets;
 /// or until another process has taken them over. An error is one of starting.
 pub fn serve(run: &Run) -> anyhow::Result<()> {
+    panics::log(&run.config);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -34,7 +40,10 @@ pub fn serve(run: &Run) -> anyhow::Result<()> {
     let signals = runtime.block_on(async { Signals::new() })?;
     let taken = run.hand_over.as_deref().map(take).transpose()?.flatten();
     let readiness = Arc::<Readiness>::default();
-    let metrics = Arc::new(Metrics::new(&run.config));
+    let out = standard_output().context("cannot open standard output for 'log' and 'errors'")?;
+    let (journal, _scribe) = Journal::start(run.log.format, out)
+        .context("cannot start the thread that writes 'log' and 'errors'")?;
+    let metrics = Arc::new(Metrics::new(&run.config, journal.clone()));
     let follow = Follow::new(run.corefile.clone());
     metrics.follows(follow.tally());
     // Dropped last, when no query is answered any more.
@@ -54,7 +63,7 @@ pub fn serve(run: &Run) -> anyhow::Result<()> {
         return Ok(());
     }
     let (sockets, predecessor) = taken.unzip();
-    let running = Running::start(coming, sockets)?;
+    let running = Running::start(coming, sockets, journal)?;
     watch.metrics.runs(&running);
     watch.readiness.listens();
     let _pid_file = run.pid_file.as_deref().map(PidFile::write).transpose()?;
@@ -68,6 +77,11 @@ pub fn serve(run: &Run) -> anyhow::Result<()> {
     watch.until_stopped(&runtime, running);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Standard output, without the lock and the buffer of the one that `print!` writes to.
+fn standard_output() -> io::Result<File> {
+    io::stdout().as_fd().try_clone_to_owned().map(File::from)
 }
 
 /// Tells the process whose sockets these were that it may go.

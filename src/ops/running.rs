@@ -15,7 +15,7 @@ use anyhow::Context;
 use super::cluster::{Cluster, Loading, Observed};
 use crate::cluster::KindSet;
 use crate::config::{Config, Kubernetes, Listen, ServerBlock};
-use crate::front::{Block, Front, local_addresses};
+use crate::front::{Block, Front, Journal, local_addresses};
 use crate::serve::{Options, Server, Sockets};
 
 /// The `kubernetes` blocks, by the number of the block of the configuration that they stand in.
@@ -40,6 +40,7 @@ pub(super) fn wanted(config: &Config) -> Wanted {
 /// A configuration in effect.
 pub(super) struct Running {
     config: Config,
+    journal: Journal,
     clusters: BTreeMap<usize, Followed>,
     groups: Vec<Group>,
 }
@@ -145,17 +146,21 @@ impl Coming {
 
 impl Running {
     /// Opens the sockets that are not among `taken` already, and answers.
-    pub(super) fn start(coming: Coming, taken: Option<Sockets>) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        coming: Coming,
+        taken: Option<Sockets>,
+        journal: Journal,
+    ) -> anyhow::Result<Self> {
         let (config, clusters) = coming.follow()?;
         let mut taken = taken;
         let mut groups = Vec::new();
         for (listen, blocks) in grouped(&config) {
-            let front = Front::new(self::blocks(&config, &clusters, &blocks));
+            let front = Front::new(self::blocks(&config, &clusters, &blocks, &journal));
             let sockets = sockets(&listen, &config, |address| taken.as_mut()?.take(address))?;
             let server = Server::start_on(Arc::clone(&front), sockets, options(&config))?;
             groups.push(Group { listen, front, server: Arc::new(server) });
         }
-        Ok(Self { config, clusters, groups })
+        Ok(Self { config, journal, clusters, groups })
     }
 
     /// Puts another configuration in place of this one, and gives back what ends with the old one. An
@@ -167,7 +172,7 @@ impl Running {
         let mut groups = Vec::new();
         let mut renewed = Vec::new();
         for (listen, blocks) in grouped(&config) {
-            let blocks = self::blocks(&config, &clusters, &blocks);
+            let blocks = self::blocks(&config, &clusters, &blocks, &self.journal);
             let same = self.groups.iter().find(|group| group.listen == listen);
             if let Some(Group { listen, front, server }) = same.filter(|_| same_options) {
                 let (listen, front, server) =
@@ -287,11 +292,16 @@ fn grouped(config: &Config) -> Vec<(Vec<Listen>, Vec<usize>)> {
     groups.into_iter().map(|(blocks, listen)| (listen, blocks)).collect()
 }
 
-fn blocks(config: &Config, clusters: &BTreeMap<usize, Followed>, which: &[usize]) -> Vec<Block> {
+fn blocks(
+    config: &Config,
+    clusters: &BTreeMap<usize, Followed>,
+    which: &[usize],
+    journal: &Journal,
+) -> Vec<Block> {
     let servers = which.iter().filter_map(|index| config.servers.get(*index));
     let block = |server: &ServerBlock| {
         let cluster = server.kubernetes.as_ref().and_then(|_| clusters.get(&server.block));
-        Block::new(server, cluster.map(|followed| followed.cluster.view()))
+        Block::new(server, cluster.map(|followed| followed.cluster.view())).told_to(journal, server)
     };
     servers.map(block).collect()
 }

@@ -159,7 +159,7 @@ pub struct Connections {
 }
 
 /// A counter that one thread writes and any reads, or that all write.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);
 
 impl Count {

@@ -10,8 +10,8 @@ use fingerpost::cluster::{
     Change, ClusterIps, Endpoint, EndpointPort, EndpointSlice, Kind, KindSet, ManagedBy, Meta,
     Namespace, Object, Protocol, Refusal, Refused, Service, ServicePort, SliceAddresses,
 };
-use fingerpost::config::{Errors, Forward, ServerBlock, Upstream};
-use fingerpost::front::{Block, Front};
+use fingerpost::config::{Errors, Forward, Log, LogClass, LogFormat, ServerBlock, Upstream};
+use fingerpost::front::{Block, Front, Journal};
 use fingerpost::name::Name;
 use fingerpost::registry::{Publisher, Registry, SystemClock};
 use fingerpost::serve::{Asker, Clerk, Client, Desk, MAX_STREAM_RESPONSE, MAX_UDP_RESPONSE, Step};
@@ -265,8 +265,19 @@ fn a_clerk_allocates_nothing() {
         errors: Some(Errors::default()),
         ..ServerBlock::default()
     };
+    // One that none of the queries is meant by.
+    let log = Log {
+        zones: vec![name("nobody.example")],
+        format: Log::COMMON.to_owned(),
+        classes: vec![LogClass::All],
+    };
+    let (journal, _scribe) = Journal::start(LogFormat::Text, std::io::sink()).expect("a thread");
     for (what, blocks) in [
         ("nothing is forwarded", vec![(block(&["."], None), true)]),
+        (
+            "others are logged",
+            vec![(ServerBlock { log: vec![log], ..block(&["."], Some("corp.example")) }, true)],
+        ),
         ("something is forwarded", vec![(block(&["."], Some("corp.example")), true)]),
         (
             "several blocks",
@@ -276,9 +287,9 @@ fn a_clerk_allocates_nothing() {
             ],
         ),
     ] {
-        let blocks = blocks
-            .iter()
-            .map(|(block, cluster)| Block::new(block, cluster.then(|| Arc::clone(&view))));
+        let blocks = blocks.iter().map(|(block, cluster)| {
+            Block::new(block, cluster.then(|| Arc::clone(&view))).told_to(&journal, block)
+        });
         let front = Front::new(blocks.collect());
         let mut clerk = front.clerk();
         let mut out = vec![0; MAX_STREAM_RESPONSE];

@@ -41,7 +41,6 @@ fn distributions() -> Vec<Distribution> {
             corefile!("openshift"),
             &[],
             &[
-                "4:5: 'log' is not in effect yet: queries are not logged",
                 "17:9: 'policy' of 'forward' is not in effect yet: upstreams are asked in their order",
                 "19:5: CACHE",
             ],
@@ -50,12 +49,7 @@ fn distributions() -> Vec<Distribution> {
             "minikube",
             corefile!("minikube"),
             &[],
-            &[
-                "2:5: 'log' is not in effect yet: queries are not logged",
-                "19:8: CONCURRENT",
-                "21:5: CACHE",
-                "25:5: LOOP",
-            ],
+            &["19:8: CONCURRENT", "21:5: CACHE", "25:5: LOOP"],
         ),
         of("k3s", corefile!("k3s"), &[], &["16:5: CACHE", "17:5: LOOP"]),
         of("aks", corefile!("aks"), &["19:5: TEMPLATE", "24:5: TEMPLATE"], &[]),

@@ -21,6 +21,8 @@ mod follow;
 #[cfg(test)]
 mod line;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod planted;
 #[cfg(test)]
 mod run;

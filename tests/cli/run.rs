@@ -1,6 +1,6 @@
 //! Runs the binary: to its end, or beside the test.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -119,23 +119,24 @@ impl Served {
     pub(crate) fn new(child: Child) -> Self {
         let mut served = Self::read(child);
         let line = served.told("listening");
-        let address = line.split("addr=").nth(1).and_then(|rest| rest.split(' ').next());
+        // As text, or in JSON.
+        let rest = line.split_once("addr=").or_else(|| line.split_once("\"addr\":\""));
+        let address = rest.and_then(|(_, rest)| rest.split([' ', '"']).next());
         served.address = address.expect("an address").parse().expect("an address");
         served
     }
 
     /// Reads what the process logs.
     fn read(mut child: Child) -> Self {
-        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-        let read = BufReader::new(child.stderr.take().expect("a pipe"));
-        let told = Arc::clone(&lines);
-        std::thread::spawn(move || {
-            for line in read.lines().map_while(Result::ok) {
-                told.lock().expect("no panic").push(line);
-            }
-        });
+        let lines = lines_of(child.stderr.take().expect("a pipe"));
         let nowhere = SocketAddr::from(([0; 4], 0));
         Self { child: Guard(Some(child)), lines, address: nowhere }
+    }
+
+    /// Begins to read standard output, which nobody does before.
+    pub(crate) fn output(&mut self) -> Output {
+        let child = self.child.0.as_mut().expect("running");
+        Output(lines_of(child.stdout.take().expect("a pipe that nobody reads yet")))
     }
 
     /// Waits for a line of the log that holds this.
@@ -214,6 +215,40 @@ impl Served {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
+}
+
+/// What a process writes to standard output.
+pub(crate) struct Output(Arc<Mutex<Vec<String>>>);
+
+impl Output {
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.lock().expect("no panic").clone()
+    }
+
+    /// Waits until there are so many lines.
+    pub(crate) fn until(&self, count: usize) -> Vec<String> {
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            let lines = self.lines();
+            if lines.len() >= count {
+                return lines;
+            }
+            assert!(Instant::now() < limit, "{} lines, not {count}: {lines:?}", lines.len());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// Lines as they come, read by a thread that ends with the pipe.
+fn lines_of(pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
+    let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+    let told = Arc::clone(&lines);
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            told.lock().expect("no panic").push(line);
+        }
+    });
+    lines
 }
 
 /// A query for the A records of a name.

@@ -8,6 +8,8 @@ mod behind;
 #[cfg(test)]
 mod corefile;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 #[allow(dead_code)] // The command line's tests use the rest.

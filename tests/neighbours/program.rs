@@ -94,10 +94,17 @@ impl Running {
                 return;
             }
             let ended = self.child.try_wait().expect("a status");
-            let log = std::fs::read_to_string(self.room.path("log")).unwrap_or_default();
+            let log = self.log();
             assert!(ended.is_none() && Instant::now() < limit, "no answer ({ended:?}): {log}");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+impl Running {
+    /// What it has written so far, to standard output and standard error.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.room.path("log")).expect("a file")
     }
 }
 

@@ -119,6 +119,12 @@ fn queries_are_counted_by_their_labels() {
     assert_eq!(replies(&[of_v6, ("rcode", "REFUSED"), ("plugin", "")]), Some(5.0), "{text}");
     assert_eq!(replies(&[of_v4, ("rcode", "NOTIMP"), ("plugin", "")]), Some(1.0), "{text}");
 
+    let causes = |labels: &[(&str, &str)]| page.value("fingerpost_answers_total", labels);
+    assert_eq!(causes(&[of_v6, ("cause", "no-service")]), Some(7.0), "{text}");
+    assert_eq!(causes(&[of_v6, ("cause", "not-ours")]), Some(5.0), "{text}");
+    assert_eq!(causes(&[of_v4]), Some(1.0), "{text}");
+    assert_eq!(causes(&[of_v4, ("cause", "malformed")]), Some(1.0), "{text}");
+
     // All messages over UDP at the IPv4 address but one, whose size is known as well.
     let sizes = |name: &str, suffix: &str| {
         page.value(&format!("{name}_{suffix}"), &[of_v4, ("proto", "udp")])

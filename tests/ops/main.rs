@@ -16,6 +16,8 @@ mod known;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 #[allow(dead_code)] // The watches' tests use the rest.
 #[path = "../watch/objects.rs"]
 mod objects;

@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use regex::RegexBuilder;
-
 use super::lexer::Token;
 use super::parser::Directive;
 use super::words;
 use crate::config::Pattern;
+use crate::config::directives::compile;
 use crate::config::error::Findings;
 use crate::config::value::{parse_duration, parse_zones};
 use crate::name::Name;
@@ -16,9 +15,6 @@ use crate::zone::Fallthrough;
 
 /// The longest regular expression, in octets; CoreDNS has the same limit.
 const MAX_PATTERN: usize = 10_000;
-/// The most memory that a compiled regular expression may take, in octets: Go's engine has no such
-/// limit, and patterns for names need a hundredth of it.
-const MAX_COMPILED_PATTERN: usize = 10 * 1_024 * 1_024;
 
 impl Directive {
     /// Whether there are neither too few nor too many arguments; `usage` is how it is written.
@@ -172,8 +168,7 @@ pub(super) fn groups(token: &Token, findings: &mut Findings) -> Option<(Pattern,
         if text.len() > MAX_PATTERN {
             return Err(format!("the pattern is longer than {MAX_PATTERN} octets"));
         }
-        let compiled = RegexBuilder::new(text).size_limit(MAX_COMPILED_PATTERN).build();
-        let compiled = compiled.map_err(|error| {
+        let compiled = compile(text).map_err(|error| {
             // The report draws the pattern over lines; the last one says what is wrong.
             let report = error.to_string();
             let last = report.lines().last().unwrap_or_default();

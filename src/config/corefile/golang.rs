@@ -1,5 +1,7 @@
 //! What a Corefile says in Go's words: the templates of records, and the placeholders of log lines.
 
+use crate::config::Log;
+
 /// What a template of a record may take from the query, behind a dot.
 const FIELDS: &[&str] = &[
     "Zone", "Name", "Regex", "Match", "Group", "Class", "Type", "Message", "Question", "Remote",
@@ -70,27 +72,6 @@ fn check_action(action: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The placeholders of log lines, beside `{/LABEL}` for metadata.
-const PLACEHOLDERS: &[&str] = &[
-    "{type}",
-    "{name}",
-    "{class}",
-    "{proto}",
-    "{size}",
-    "{remote}",
-    "{port}",
-    "{local}",
-    "{rcode}",
-    "{rsize}",
-    "{duration}",
-    "{>rflags}",
-    "{>bufsize}",
-    "{>do}",
-    "{>id}",
-    "{>opcode}",
-    "{>flags}",
-];
-
 /// The first word in braces of a log line that is no placeholder.
 pub(super) fn unknown_placeholder(format: &str) -> Option<&str> {
     let mut rest = format;
@@ -100,7 +81,7 @@ pub(super) fn unknown_placeholder(format: &str) -> Option<&str> {
         let found = from.get(..=close)?;
         // As CoreDNS has it: of '{ {name} }', only the inner one counts.
         let inner = found.get(found.rfind('{')?..)?;
-        if !PLACEHOLDERS.contains(&inner) && !inner.starts_with("{/") {
+        if !Log::PLACEHOLDERS.contains(&inner) && !inner.starts_with("{/") {
             return Some(inner);
         }
         rest = from.get(close + 1..)?;
@@ -144,6 +125,7 @@ mod tests {
         }
         assert_eq!(unknown_placeholder("{remote} {nmae}"), Some("{nmae}"));
         assert_eq!(unknown_placeholder("{>nothing}"), Some("{>nothing}"));
+        assert_eq!(unknown_placeholder("{cause} {>flags}"), Some("{>flags}"));
     }
 
     proptest::proptest! {

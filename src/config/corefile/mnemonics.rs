@@ -121,6 +121,20 @@ const RCODES: &[(&str, u16)] = &[
     ("BADCOOKIE", 23),
 ];
 
+/// The mnemonic of a class.
+pub fn class_name(class: u16) -> Option<&'static str> {
+    name(class, CLASSES)
+}
+
+/// The mnemonic of a record type.
+pub fn type_name(record_type: u16) -> Option<&'static str> {
+    name(record_type, TYPES)
+}
+
+fn name(number: u16, known: &[(&'static str, u16)]) -> Option<&'static str> {
+    known.iter().find(|(_, of)| *of == number).map(|(name, _)| *name)
+}
+
 /// Reads a class.
 pub(super) fn class(token: &Token, findings: &mut Findings) -> Option<u16> {
     value(token, findings, |text| find(text, CLASSES, "a class such as IN or ANY"))

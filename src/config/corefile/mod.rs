@@ -28,6 +28,8 @@ mod words;
 
 use std::path::Path;
 
+pub use mnemonics::{class_name, type_name};
+
 use super::error::{ConfigError, Findings};
 use super::{Config, Interface, interfaces, no_upstream};
 

@@ -23,9 +23,28 @@ pub use rewrite::{AnswerRule, NameMatch, Rewrite, Rewritten};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pattern(pub(super) String);
 
+/// The most memory that a compiled regular expression may take, in octets: Go's engine has no such
+/// limit, and patterns for names need a hundredth of it.
+const MAX_COMPILED_PATTERN: usize = 10 * 1_024 * 1_024;
+
 impl Pattern {
+    /// Takes a text that compiles.
+    pub fn new(text: &str) -> Result<Self, regex::Error> {
+        compile(text).map(|_| Self(text.to_owned()))
+    }
+
+    /// Compiles it, which has succeeded before.
+    pub fn compile(&self) -> Result<regex::Regex, regex::Error> {
+        compile(&self.0)
+    }
+
     /// As it was written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Compiles a regular expression within the limits of a Corefile.
+pub(super) fn compile(text: &str) -> Result<regex::Regex, regex::Error> {
+    regex::RegexBuilder::new(text).size_limit(MAX_COMPILED_PATTERN).build()
 }

@@ -29,7 +29,7 @@ pub struct Consolidate {
     pub show_first: bool,
 }
 
-/// A `log` directive; several in a block add up.
+/// A `log` directive. Of several in a block, the first with a zone that holds the name decides.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Log {
     /// Names at or below one of these are logged.
@@ -46,6 +46,26 @@ impl Log {
                                       {>do} {>bufsize}\" {rcode} {>rflags} {rsize} {duration}";
     /// What `{combined}` has behind `{common}`.
     pub const COMBINED: &'static str = " \"{>opcode}\"";
+    /// What a format may hold beside `{/LABEL}`, which is metadata. `{cause}` is ours.
+    pub const PLACEHOLDERS: &'static [&'static str] = &[
+        "{type}",
+        "{name}",
+        "{class}",
+        "{proto}",
+        "{size}",
+        "{remote}",
+        "{port}",
+        "{local}",
+        "{rcode}",
+        "{rsize}",
+        "{duration}",
+        "{>rflags}",
+        "{>bufsize}",
+        "{>do}",
+        "{>id}",
+        "{>opcode}",
+        "{cause}",
+    ];
 }
 
 /// A class of responses.

@@ -19,6 +19,7 @@ pub(super) fn plugins(config: &Config) -> Vec<Plugin> {
             ("nsid", block.nsid.is_some()),
             ("prometheus", block.prometheus.is_some()),
             ("errors", block.errors.is_some()),
+            ("log", !block.log.is_empty()),
             ("chaos", block.chaos.is_some()),
             ("loadbalance", block.load_balance.is_some()),
             ("acl", !block.acl.is_empty()),

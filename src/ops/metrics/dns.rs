@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::seconds;
 use super::text::{Family, Text, Type};
+use crate::answer::{self, Cause};
 use crate::front::{DURATIONS, FIRST_DURATION, Histogram, Maker, RCODES, SIZES, Series, TYPES};
 
 /// Transports in the order of their counters.
@@ -38,12 +39,25 @@ pub(super) fn write(text: &mut Text, answered: Vec<Series>) {
         let Histogram { buckets, sum } = &series.counts.durations;
         family.histogram(&labels(series), &bounds, buckets, seconds(*sum));
     }
+    let what = "Responses that are unusual, by why: what is denied, refused, or waited for.";
+    let mut family = text.family("fingerpost_answers_total", Type::Counter, what);
+    all.iter().for_each(|series| causes(&mut family, series));
     let what = "Octets of queries.";
     let mut family = text.family("coredns_dns_request_size_bytes", Type::Histogram, what);
     all.iter().for_each(|series| sizes(&mut family, series, &series.counts.request_sizes));
     let what = "Octets of responses.";
     let mut family = text.family("coredns_dns_response_size_bytes", Type::Histogram, what);
     all.iter().for_each(|series| sizes(&mut family, series, &series.counts.response_sizes));
+}
+
+/// Why answers are what they are: ours, and so without CoreDNS's label `view`.
+fn causes(family: &mut Family<'_>, series: &Series) {
+    for (cause, count) in Cause::WORDS.iter().zip(&series.counts.causes) {
+        if *count > 0 {
+            let [server, zone, _] = labels(series);
+            family.sample(&[server, zone, ("cause", cause)], count);
+        }
+    }
 }
 
 /// Series of several desks that have the same labels are one.
@@ -106,29 +120,8 @@ fn sizes(family: &mut Family<'_>, series: &Series, sizes: &[Histogram; 2]) {
     }
 }
 
-/// A response code by its name in the IANA registry, as far as it has one.
+/// A response code by its name, or its number where it has none.
 fn rcode_name(rcode: usize) -> Cow<'static, str> {
-    let name = match rcode {
-        0 => "NOERROR",
-        1 => "FORMERR",
-        2 => "SERVFAIL",
-        3 => "NXDOMAIN",
-        4 => "NOTIMP",
-        5 => "REFUSED",
-        6 => "YXDOMAIN",
-        7 => "YXRRSET",
-        8 => "NXRRSET",
-        9 => "NOTAUTH",
-        10 => "NOTZONE",
-        16 => "BADVERS",
-        17 => "BADKEY",
-        18 => "BADTIME",
-        19 => "BADMODE",
-        20 => "BADNAME",
-        21 => "BADALG",
-        22 => "BADTRUNC",
-        23 => "BADCOOKIE",
-        other => return format!("RCODE{other}").into(),
-    };
-    name.into()
+    let name = u8::try_from(rcode).ok().and_then(answer::rcode_name);
+    name.map_or_else(|| format!("RCODE{rcode}").into(), Cow::from)
 }

@@ -21,7 +21,7 @@ use super::pulse::Pulse;
 use super::reload::Tally;
 use super::running::Running;
 use crate::config::Config;
-use crate::front::Front;
+use crate::front::{Front, Journal};
 use crate::serve::Server;
 use text::{Text, Type};
 
@@ -33,6 +33,7 @@ pub(super) struct Metrics {
     scene: Mutex<Scene>,
     walks: registry::Walks,
     pulse: Arc<Pulse>,
+    journal: Journal,
 }
 
 /// What there is to look at. A new configuration brings another one.
@@ -47,9 +48,10 @@ struct Scene {
 
 impl Metrics {
     /// Nothing is there but the configuration.
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, journal: Journal) -> Self {
         let scene = Scene { plugins: build::plugins(config), ..Scene::default() };
-        Self { scene: Mutex::new(scene), walks: Default::default(), pulse: Arc::default() }
+        let pulse = Arc::default();
+        Self { scene: Mutex::new(scene), walks: Default::default(), pulse, journal }
     }
 
     /// From now on these sources are looked at.
@@ -84,6 +86,8 @@ impl Metrics {
         let answered = scene.fronts.iter().flat_map(|front| front.answered()).collect();
         dns::write(&mut text, answered);
         sockets::write(&mut text, &scene.servers);
+        let what = "Lines of log and errors that were dropped, since their reader is too slow.";
+        text.counter("fingerpost_log_lines_dropped_total", what, self.journal.dropped());
         registry::write(&mut text, &scene.sources, &self.walks);
         rest::write(&mut text, &scene.sources);
         if let Some(tally) = &scene.reload {
