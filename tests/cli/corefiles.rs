@@ -51,7 +51,17 @@ fn distributions() -> Vec<Distribution> {
             &[],
             &["19:8: CONCURRENT", "21:5: CACHE", "25:5: LOOP"],
         ),
-        of("k3s", corefile!("k3s"), &[], &["16:5: CACHE", "17:5: LOOP"]),
+        of(
+            "k3s",
+            corefile!("k3s"),
+            &[],
+            &[
+                "20:12: no file fits 'etc/coredns/custom/*.override'",
+                "22:8: no file fits 'etc/coredns/custom/*.server'",
+                "16:5: CACHE",
+                "17:5: LOOP",
+            ],
+        ),
         of("aks", corefile!("aks"), &["19:5: TEMPLATE", "24:5: TEMPLATE"], &[]),
     ]
 }
