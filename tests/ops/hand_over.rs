@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::fake_api::until;
 use crate::http::{get, pages};
-use crate::load::Load;
+use crate::load::{Load, port};
 use crate::run::{Room, Served, manifest, query};
 
 const NAME: &str = "db.shop.svc.cluster.local.";
@@ -22,6 +22,7 @@ fn room() -> Room {
 
 /// Another process on the same address, once it has taken over.
 fn successor(room: &Room, first: &Served, more: &[&str]) -> Served {
+    until("the first one offers its sockets", || offers(room));
     let address = first.address.to_string();
     let mut line: Vec<&str> = SERVE[..6].to_vec();
     line.push(&address);
@@ -29,6 +30,12 @@ fn successor(room: &Room, first: &Served, more: &[&str]) -> Served {
     let next = room.serve_by(&line);
     next.told("were taken over");
     next
+}
+
+/// Whether somebody listens at the path: it is there a moment later than the sockets.
+fn offers(room: &Room) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    room.path("over").metadata().is_ok_and(|found| found.file_type().is_socket())
 }
 
 fn ended(mut served: Served) {
@@ -57,6 +64,7 @@ fn no_query_is_lost_through_hand_overs() {
 fn a_successor_that_fails_changes_nothing() {
     let room = room();
     let served = room.serve_by(&SERVE);
+    until("it offers its sockets", || offers(&room));
     // It hangs up without a word, in the middle of the talk.
     drop(UnixStream::connect(room.path("over")).expect("connect"));
     served.told("were not handed over");
@@ -83,6 +91,7 @@ fn a_path_that_leads_to_nobody_is_taken() {
     // Left behind by a process that was killed.
     drop(std::os::unix::net::UnixListener::bind(room.path("over")).expect("bind"));
     let served = room.serve_by(&SERVE);
+    served.told("answering");
     ended_by(&room, served);
     let mode = |path: &Path| {
         use std::os::unix::fs::PermissionsExt;
@@ -90,16 +99,14 @@ fn a_path_that_leads_to_nobody_is_taken() {
     };
     // The last one has been killed with its guard; another one is private too.
     let served = room.serve_by(&SERVE);
-    assert_eq!(mode(&room.path("over")).expect("there"), 0o600);
+    until("its path is private", || mode(&room.path("over")).is_ok_and(|mode| mode == 0o600));
     assert_eq!(served.a(NAME).expect("an answer"), ["192.0.2.1"]);
 }
 
 #[test]
 fn the_pages_are_handed_over_with_the_sockets() {
     let room = room();
-    let page =
-        std::net::TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("bound");
-    let page = page.to_string();
+    let page = format!("127.0.0.1:{}", port());
     let served = room.serve_by(&[&SERVE[..], &["--ready", &page]].concat());
     let at = pages(&served);
     until("it is ready", || get(at, "/ready").status == 200);

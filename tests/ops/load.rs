@@ -2,8 +2,8 @@
 //! them sends must be answered, and rightly.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -122,4 +122,18 @@ fn exchange(stream: &mut TcpStream, query: &[u8]) -> io::Result<Vec<u8>> {
     let mut message = vec![0; usize::from(u16::from_be_bytes(prefix))];
     stream.read_exact(&mut message)?;
     Ok(message)
+}
+
+/// A port that is free for UDP and TCP, and that nobody is given who asks the kernel for any: a
+/// Corefile that is read again must name the same one each time, and 0 would be another.
+pub(crate) fn port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 8_000).expect("small");
+    loop {
+        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 8_000;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok() {
+            return port;
+        }
+    }
 }

@@ -1,21 +1,15 @@
 //! Another configuration in place of the one that runs.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
 
 use crate::fake_api::{FakeApi, Knobs, until};
 use crate::http::{get, kubeconfig, pages};
-use crate::load::Load;
+use crate::load::{Load, port};
 use crate::objects::{cluster, namespace};
 use crate::run::{Room, Served, manifest, query};
 
 const NAME: &str = "db.shop.svc.cluster.local.";
 const ADDRESS: [u8; 4] = [192, 0, 2, 1];
-
-/// A port that is free now.
-fn port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("bind");
-    socket.local_addr().expect("an address").port()
-}
 
 /// A Corefile whose block has this TTL and these other directives, and more behind it.
 fn corefile(port: u16, ttl: &str, directives: &str, behind: &str) -> String {
@@ -57,7 +51,7 @@ fn no_query_is_lost_through_reloads() {
             0 => ("workers 1", String::new()),
             1 => ("workers 3", String::new()),
             // An address more, and a block more at the same address.
-            2 => ("minimal", block(self::port())),
+            2 => ("minimal", block(crate::load::port())),
             _ => ("", block(port)),
         };
         let ttl = format!("ttl {wanted}");
@@ -91,7 +85,7 @@ fn a_broken_corefile_keeps_the_old_one() {
     assert_eq!(hash(&after), hash(&before), "the old one is in effect");
 
     // A port that somebody else has: found only when the sockets are opened.
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("bind");
     let other = taken.local_addr().expect("bound").port();
     room.write("Corefile", text("ttl 40", &block(other)));
     served.signal("HUP");
