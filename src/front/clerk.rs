@@ -7,13 +7,15 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Cache};
 
+use super::cached::{self, Shelf};
 use super::meter::{Answered, Maker, Meter, duration_bucket, nanoseconds};
 use super::plan::{Block, NO_BLOCK, Plan};
 use crate::answer::{self, Ahead, Cause, Outcome, Query, Rcode, Reject, Transport};
+use crate::cache::Reader;
 use crate::config::AclAction;
 use crate::serve::{self, Asker, Step};
 use crate::zone::View;
@@ -31,6 +33,8 @@ pub struct Clerk {
     batch: Box<[Opened]>,
     count: usize,
     rotation: u32,
+    /// When the batch came to the first name of which a cache was asked.
+    now: Option<Instant>,
 }
 
 /// What a clerk holds of the plan that it works by.
@@ -40,6 +44,7 @@ struct Seat {
     /// Of each block.
     caches: Vec<Option<Newest>>,
     views: Vec<Option<Arc<View>>>,
+    shelves: Vec<Option<Reader>>,
 }
 
 impl Seat {
@@ -47,7 +52,9 @@ impl Seat {
         let newest = |block: &Block| block.view.as_ref().map(|view| view.load_full());
         let views = plan.blocks.iter().map(newest).collect();
         let caches = plan.blocks.iter().map(|block| block.view.clone().map(Cache::new)).collect();
-        Self { meter: plan.meter(), plan, caches, views }
+        let reader = |block: &Block| block.shelf.as_ref().map(Shelf::reader);
+        let shelves = plan.blocks.iter().map(reader).collect();
+        Self { meter: plan.meter(), plan, caches, views, shelves }
     }
 
     /// The block of a zone, by its place, and the newest view that it has.
@@ -56,6 +63,24 @@ impl Seat {
         let number = self.plan.block(place);
         let block = number.and_then(|number| self.plan.blocks.get(number));
         (block, number.and_then(|number| self.views.get(number)?.as_deref()))
+    }
+
+    /// The response to a name for upstreams to answer, where a fresh one is kept. The clock is read
+    /// once a batch, and only for such a name.
+    #[inline]
+    fn kept(
+        &mut self,
+        place: usize,
+        cell: usize,
+        work: Work<'_>,
+        now: &mut Option<Instant>,
+        out: &mut [u8],
+    ) -> Option<Outcome> {
+        let number = self.plan.block(place)?;
+        let reader = self.shelves.get_mut(number)?.as_mut()?;
+        let block = self.plan.blocks.get(number)?;
+        let now = *now.get_or_insert_with(Instant::now);
+        cached::at_once(reader, block, work, now, self.meter.0.get(cell), out)
     }
 }
 
@@ -67,6 +92,7 @@ impl Clerk {
             batch: vec![Opened::default(); serve::BATCH].into_boxed_slice(),
             count: 0,
             rotation,
+            now: None,
         }
     }
 }
@@ -103,6 +129,8 @@ impl serve::Clerk for Clerk {
                 *view = Arc::clone(newest);
             }
         }
+        self.now = None;
+        self.seat.shelves.iter_mut().flatten().for_each(Reader::tidy);
     }
 
     #[inline]
@@ -132,7 +160,7 @@ impl serve::Clerk for Clerk {
     #[inline]
     fn answer(&mut self, slot: usize, message: &[u8], asker: Asker<'_>, out: &mut [u8]) -> Step {
         self.rotation = self.rotation.wrapping_add(1);
-        let Self { seat, batch, rotation, .. } = self;
+        let Self { seat, batch, rotation, now, .. } = self;
         let Some(Opened { query, read, place, ahead, cell }) = batch.get_mut(slot) else {
             return Step::Silence;
         };
@@ -147,9 +175,13 @@ impl serve::Clerk for Clerk {
             rotation: *rotation,
         };
         let (block, view) = seat.block(*place);
-        match decide(block, view, work, out) {
+        let mut outcome = decide(block, view, work, out);
+        let at = seat.plan.cell(asker.door(), *place);
+        if outcome == Outcome::Forward {
+            outcome = seat.kept(*place, at, work, now, out).unwrap_or(outcome);
+        }
+        match outcome {
             Outcome::Reply { len, rcode, cause } => {
-                let at = seat.plan.cell(asker.door(), *place);
                 let answered = Answered {
                     transport,
                     is_ipv4: asker.is_ipv4(),
@@ -188,6 +220,7 @@ fn maker(cause: Cause) -> Maker {
         Cause::NotOurs | Cause::Malformed | Cause::NotServed => Maker::Server,
         Cause::Identity => Maker::Chaos,
         Cause::Blocked | Cause::Filtered => Maker::Acl,
+        Cause::Kept(_) => Maker::Cache,
         _ => Maker::Kubernetes,
     }
 }

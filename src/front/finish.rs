@@ -2,14 +2,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Front;
+use super::cached::Looking;
 use super::clerk::{Work, decide};
 use super::meter::{Answered, Maker};
 use super::plan::{Block, NO_BLOCK, Plan};
-use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Settings, Transport};
+use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Transport};
 use crate::serve::{Asker, Client, UpstreamError, room};
 
 /// How many server blocks an alias may lead through: each asks the next as a client would.
@@ -27,7 +29,7 @@ impl Front {
         let plan = &self.plan.load_full();
         let rotation = self.rotations.fetch_add(1, Ordering::Relaxed);
         let asking = Asking { plan, client: &client, transport, rotation };
-        let response = asking.ask(message, 0).await.ok()?;
+        let Said { response, maker } = asking.ask(message, 0).await.ok()?;
         let mut query = Query::default();
         let read = query.read(message);
         let answered = Answered {
@@ -38,7 +40,7 @@ impl Front {
             query: message.len(),
             response: response.len(),
             rcode: response.get(3).map_or(0, |octet| octet & 0x0f),
-            maker: Maker::Forward,
+            maker,
         };
         let place = plan.choose(query.asked());
         let cell = plan.late.0.get(plan.cell(local.map(|local| local.ip()), place));
@@ -49,17 +51,23 @@ impl Front {
 
 /// A question on its way, from a client or from an alias that asks as a client would.
 #[derive(Clone, Copy)]
-struct Asking<'a> {
-    plan: &'a Plan,
+pub(super) struct Asking<'a> {
+    pub(super) plan: &'a Arc<Plan>,
     /// How the answer must fit.
-    transport: Transport,
+    pub(super) transport: Transport,
     /// Who asks; upstreams are asked the same way.
-    client: &'a Client,
+    pub(super) client: &'a Client,
     /// Turns sets of addresses.
     rotation: u32,
 }
 
-type Told<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Failure>> + Send + 'a>>;
+/// A response, and who made it.
+pub(super) struct Said {
+    pub(super) response: Vec<u8>,
+    pub(super) maker: Maker,
+}
+
+type Told<'a> = Pin<Box<dyn Future<Output = Result<Said, Failure>> + Send + 'a>>;
 
 impl<'a> Asking<'a> {
     fn ask(self, message: &'a [u8], depth: usize) -> Told<'a> {
@@ -67,11 +75,12 @@ impl<'a> Asking<'a> {
     }
 
     /// The response; [`Failure::Nobody`] where no block would say anything or forward.
-    async fn ask_at(self, message: &[u8], depth: usize) -> Result<Vec<u8>, Failure> {
+    async fn ask_at(self, message: &[u8], depth: usize) -> Result<Said, Failure> {
         let mut query = Query::default();
         let mut out = vec![0; room(self.transport)];
         let read = query.read(message);
-        let block = self.plan.block(self.plan.choose(query.asked()));
+        let place = self.plan.choose(query.asked());
+        let block = self.plan.block(place);
         let block = block.and_then(|number| self.plan.blocks.get(number));
         let view = block.and_then(|block| block.view.as_ref()).map(|view| view.load_full());
         let view = view.as_deref();
@@ -89,8 +98,8 @@ impl<'a> Asking<'a> {
             }
             Outcome::Silence => return Err(Failure::Nobody),
             Outcome::Reply { .. } => outcome,
-            Outcome::Forward => match self.forward(block, message, &query).await {
-                Ok(reply) => return Ok(fit(reply, message, &query, self.transport, settings)),
+            Outcome::Forward => match self.outside(place, &desk, message, &query, &mut out).await {
+                Ok(said) => return Ok(said),
                 Err(failure) if depth > 0 => return Err(failure),
                 Err(failure) => {
                     let cause = Cause::Upstream(failure);
@@ -104,7 +113,7 @@ impl<'a> Asking<'a> {
         match done {
             Outcome::Reply { len, .. } => {
                 out.truncate(len);
-                Ok(out)
+                Ok(Said { response: out, maker: Maker::Forward })
             }
             _ => Err(Failure::Unusable),
         }
@@ -130,7 +139,7 @@ impl<'a> Asking<'a> {
             } else {
                 Err(Failure::Unusable)
             };
-            let told = told.as_deref().map_err(|failure| *failure);
+            let told = told.as_ref().map(|said| &*said.response).map_err(|failure| *failure);
             match answer::chased(desk, message, query, told, out) {
                 Outcome::Chase(again) => len = again,
                 done => return done,
@@ -140,16 +149,38 @@ impl<'a> Asking<'a> {
         answer::error(desk, message, query, Rcode::ServFail, cause, out)
     }
 
-    async fn forward(
+    /// What is known of a name outside, or what upstreams say.
+    async fn outside(
         self,
-        block: Option<&Block>,
+        place: usize,
+        desk: &answer::Desk<'_>,
         message: &[u8],
         query: &Query,
+        out: &mut [u8],
+    ) -> Result<Said, Failure> {
+        let number = self.plan.block(place).ok_or(Failure::Nobody)?;
+        let block = self.plan.blocks.get(number).ok_or(Failure::Nobody)?;
+        if let Some(shelf) = block.shelf_for(query) {
+            let cell = self.plan.cell(self.client.local.map(|local| local.ip()), place);
+            let looking = Looking { asking: self, number, shelf, cell };
+            return looking.answer(desk, message, query, out).await;
+        }
+        let reply = block.ask(message, query, self.client.transport).await?;
+        Ok(fit(reply, desk, message, query))
+    }
+}
+
+impl Block {
+    /// Asks its upstreams.
+    pub(super) async fn ask(
+        &self,
+        message: &[u8],
+        query: &Query,
+        transport: Transport,
     ) -> Result<Vec<u8>, Failure> {
-        let block = block.ok_or(Failure::Nobody)?;
-        let (_, upstreams) = block.forward.as_ref().ok_or(Failure::Nobody)?;
-        upstreams.ask(message, self.client.transport).await.map_err(|error| {
-            if block.errors {
+        let (_, upstreams) = self.forward.as_ref().ok_or(Failure::Nobody)?;
+        upstreams.ask(message, transport).await.map_err(|error| {
+            if self.errors {
                 let name = crate::name::Name::from_wire(query.asked().name());
                 let name = name.map(|name| name.to_string()).unwrap_or_default();
                 tracing::error!(name, qtype = query.qtype(), %error, "forwarding failed");
@@ -164,29 +195,26 @@ impl<'a> Asking<'a> {
 
 /// An upstream's response as it can be handed on: what is too large for the client's datagrams is
 /// cut to its question, with TC, so that the client asks again over TCP.
-fn fit(
+pub(super) fn fit(
     mut reply: Vec<u8>,
+    desk: &answer::Desk<'_>,
     message: &[u8],
     query: &Query,
-    transport: Transport,
-    settings: &Settings,
-) -> Vec<u8> {
+) -> Said {
     if let Some(header) = reply.first_chunk_mut::<12>() {
         // Whether recursion is available is ours to say.
         header[3] |= 0x80;
     }
-    let desk = answer::Desk { view: None, settings, transport, rotation: 0 };
-    if reply.len() <= answer::limit(&desk, query).max(usize::from(answer::UDP_LEAST)) {
-        return reply;
+    if reply.len() > answer::limit(desk, query).max(usize::from(answer::UDP_LEAST)) {
+        let end = query.question_end().min(message.len());
+        reply.truncate(end);
+        if let (Some(question), Some(copy)) = (message.get(12..end), reply.get_mut(12..end)) {
+            copy.copy_from_slice(question);
+        }
+        if let Some(header) = reply.first_chunk_mut::<12>() {
+            header[2] |= 0x02;
+            header[4..].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
+        }
     }
-    let end = query.question_end().min(message.len());
-    reply.truncate(end);
-    if let (Some(question), Some(copy)) = (message.get(12..end), reply.get_mut(12..end)) {
-        copy.copy_from_slice(question);
-    }
-    if let Some(header) = reply.first_chunk_mut::<12>() {
-        header[2] |= 0x02;
-        header[4..].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
-    }
-    reply
+    Said { response: reply, maker: Maker::Forward }
 }

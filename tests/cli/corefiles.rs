@@ -23,25 +23,19 @@ macro_rules! corefile {
 }
 
 /// What every one of them lacks, at these lines.
-const CACHE: &str = "'cache' is not in effect yet: answers of upstreams are not kept";
 const LOOP: &str = "'loop' is not in effect yet: a loop of forwarding is not looked for";
 const RELOAD: &str = "'reload' is not in effect yet: a Corefile that changes is not read again";
 const CONCURRENT: &str = "'max_concurrent' of 'forward' is not in effect yet: the number of \
                           queries is bounded by sockets alone";
 
 fn distributions() -> Vec<Distribution> {
-    let kubeadm: &[&str] = &["14:8: CONCURRENT", "16:5: CACHE", "20:5: LOOP", "21:5: RELOAD"];
+    let kubeadm: &[&str] = &["14:8: CONCURRENT", "20:5: LOOP", "21:5: RELOAD"];
     let of = |name, text, errors, warnings| Distribution { name, text, errors, warnings };
     vec![
         of("kubeadm", corefile!("kubeadm"), &[], kubeadm),
         of("kind", corefile!("kind"), &[], kubeadm),
-        of("eks", corefile!("eks"), &[], &["13:5: CACHE", "14:5: LOOP", "15:5: RELOAD"]),
-        of(
-            "gke",
-            corefile!("gke"),
-            &[],
-            &["12:7: CONCURRENT", "14:5: CACHE", "15:5: LOOP", "16:5: RELOAD"],
-        ),
+        of("eks", corefile!("eks"), &[], &["14:5: LOOP", "15:5: RELOAD"]),
+        of("gke", corefile!("gke"), &[], &["12:7: CONCURRENT", "15:5: LOOP", "16:5: RELOAD"]),
         of(
             "openshift",
             corefile!("openshift"),
@@ -49,7 +43,6 @@ fn distributions() -> Vec<Distribution> {
             &[
                 "4:5: 'log' is not in effect yet: queries are not logged",
                 "17:9: 'policy' of 'forward' is not in effect yet: upstreams are asked in their order",
-                "19:5: CACHE",
                 "22:5: RELOAD",
             ],
         ),
@@ -63,7 +56,6 @@ fn in_full(line: &str, grade: &str) -> String {
     let wrong = "is not built yet, and its names would be answered by somebody else; remove it";
     let mut line = format!("{grade}: Corefile:{line}");
     for (short, text) in [
-        ("CACHE", CACHE),
         ("LOOP", LOOP),
         ("RELOAD", RELOAD),
         ("CONCURRENT", CONCURRENT),
