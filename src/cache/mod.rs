@@ -10,6 +10,7 @@
 mod entry;
 mod flight;
 mod half;
+mod popular;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use half::{HALVES, HalfKind};
 use crate::answer::{Kept, KeptKind};
 use crate::config::Cache;
 use half::{Half, Slots};
+use popular::Popular;
 use rules::Rules;
 
 /// Answers of upstreams, kept as a `cache` says.
@@ -122,10 +124,17 @@ impl Store {
         self.rules.said(entry, now)
     }
 
+    /// Whether so little is left of an entry's time that a popular name is to be looked up again.
+    #[inline]
+    pub fn is_due(&self, entry: &Entry, now: Instant) -> bool {
+        self.rules.is_due(entry, now)
+    }
+
     /// One thread's access.
     pub fn reader(self: &Arc<Self>) -> Reader {
         let caches = self.halves.each_ref().map(Half::caches);
-        Reader { store: Arc::clone(self), caches, turn: 0 }
+        let popular = self.rules.prefetch().map(Popular::new);
+        Reader { store: Arc::clone(self), caches, popular, turn: 0 }
     }
 }
 
@@ -133,6 +142,8 @@ impl Store {
 pub struct Reader {
     store: Arc<Store>,
     caches: [Vec<Newest>; HALVES],
+    /// Where `prefetch` asks for it.
+    popular: Option<Popular>,
     turn: usize,
 }
 
@@ -140,14 +151,22 @@ pub struct Reader {
 type Newest = arc_swap::Cache<Arc<arc_swap::ArcSwap<Slots>>, Arc<Slots>>;
 
 impl Reader {
-    /// The answer to give, if there is one that is still to be believed, and its TTL.
+    /// The answer to give, if there is one that is still to be believed, and its TTL. None now and
+    /// then for a popular name that is due to be looked up again, so that somebody does.
     #[inline]
     pub fn fresh(&mut self, key: &Key<'_>, now: Instant) -> Option<(&Entry, u32)> {
-        let Self { store, caches: [success, denial], .. } = self;
-        let found = match look(&store.halves[0], success, key, now) {
-            Some(entry) => entry,
+        let Self { store, caches: [success, denial], popular, .. } = self;
+        let (found, hash) = match look(&store.halves[0], success, key, now) {
+            Some(found) => found,
             None => look(&store.halves[1], denial, key, now)?,
         };
+        if let Some(popular) = popular
+            && popular.is_asked_often(hash, now)
+            && store.is_due(found, now)
+        {
+            popular.seen_to(hash);
+            return None;
+        }
         Some((found, store.ttl(found, now)))
     }
 
@@ -175,8 +194,8 @@ fn look<'r>(
     caches: &'r mut [Newest],
     key: &Key<'_>,
     now: Instant,
-) -> Option<&'r Entry> {
+) -> Option<(&'r Entry, u32)> {
     let (shard, hash) = half.place(key);
     let entry = caches.get_mut(shard)?.load().find(key, hash)?;
-    entry.is_fresh(now).then_some(&**entry)
+    entry.is_fresh(now).then_some((&**entry, hash))
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Entry, HalfKind};
 use crate::answer::{Kept, KeptKind, is_within};
-use crate::config::Cache;
+use crate::config::{Cache, Prefetch};
 use crate::name::Name;
 
 /// The TTL of an answer without any record, in seconds, as CoreDNS has it.
@@ -43,6 +43,19 @@ impl Rules {
     pub(super) fn is_usable(&self, entry: &Entry, now: Instant) -> bool {
         entry.kept().kind() != KeptKind::Failure
             && self.0.serve_stale.as_ref().is_some_and(|stale| entry.expired_for(now) < stale.up_to)
+    }
+
+    pub(super) fn prefetch(&self) -> Option<&Prefetch> {
+        self.0.prefetch.as_ref().filter(|prefetch| prefetch.amount > 0)
+    }
+
+    /// Whether so little of an entry's time is left that it is time for `prefetch`.
+    #[inline]
+    pub(super) fn is_due(&self, entry: &Entry, now: Instant) -> bool {
+        self.prefetch().is_some_and(|prefetch| {
+            let part = u64::from(entry.whole_ttl()) * u64::from(prefetch.percentage);
+            u64::from(entry.left(now)) <= part.div_ceil(100)
+        })
     }
 
     pub(super) fn prefers_data(&self) -> bool {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::answer::Query;
-use crate::config::{Half as HalfConfig, ServeStale};
+use crate::config::{Half as HalfConfig, Prefetch, ServeStale};
 use crate::name::Name;
 
 const SEED: u64 = 7;
@@ -319,6 +319,28 @@ fn a_reader_sees_what_is_newer_and_lets_go_of_what_is_old() {
     (0..10_000).for_each(|_| reader.tidy());
     assert_eq!(Arc::strong_count(&first), 1);
     assert_eq!(reader.fresh(&key, now).map(|one| one.1), Some(90));
+}
+
+#[test]
+fn a_popular_name_that_is_due_is_left_to_be_looked_up() {
+    let prefetch = Prefetch { amount: 3, duration: seconds(60), percentage: 10 };
+    let store = Store::new(Cache { prefetch: Some(prefetch), ..config() }, SEED);
+    let (query, now) = (a("www.test."), Instant::now());
+    let key = Key::of(&query);
+    store.add(&key, said(&query, 0, Some(101)), now);
+    // When it is asked for, whether it is given. It is due once 11 s are left of 101.
+    for (what, times) in [
+        ("too early", &[(0, true), (10, true), (20, true), (30, true), (89, true)][..]),
+        ("in time", &[(70, true), (80, true), (90, false), (91, true), (92, true), (93, false)]),
+        ("too seldom", &[(0, true), (61, true), (95, true), (96, false)]),
+        ("never more than once a minute", &[(0, true), (1, true), (99, true), (100, true)]),
+    ] {
+        let mut reader = store.reader();
+        for (at, given) in times {
+            let found = reader.fresh(&key, now + seconds(*at)).is_some();
+            assert_eq!(found, *given, "{what}: at {at} s");
+        }
+    }
 }
 
 #[tokio::test]

@@ -131,7 +131,6 @@ const OPTIONS: &[(&str, &str, Fate)] = &[
     ("kubernetes", "zonal", Unbuilt("zonal names would not exist")),
     ("loadbalance", "weighted", Unbuilt("addresses would be turned evenly")),
     ("loadbalance", "prefer", Next("no network comes first")),
-    ("cache", "prefetch", Next("names are looked up again once they have expired")),
     ("template", "expr", Refused("write the condition as a pattern of 'match'")),
     ("template", "var", Refused("write its value where it is used")),
     ("forward", "second", Unbuilt("its names would be asked of nobody")),

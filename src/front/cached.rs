@@ -104,6 +104,8 @@ pub(super) struct Looking<'a> {
     pub(super) shelf: &'a Shelf,
     /// The meter's cell.
     pub(super) cell: usize,
+    /// It is a client's own question, not that of an alias.
+    pub(super) direct: bool,
 }
 
 impl Looking<'_> {
@@ -131,6 +133,10 @@ impl Looking<'_> {
         let entry = match store.find(&key, now) {
             Found::Fresh(entry) => {
                 self.count(hit(&entry));
+                // A query thread leaves what is fresh to be answered here where it is popular.
+                if self.direct && store.is_due(&entry, now) && query.recursion_desired() {
+                    self.refresh(&key, message, query);
+                }
                 return give(&entry, KeptAs::Fresh, Maker::Cache, now);
             }
             Found::Stale(entry) => entry,
@@ -166,11 +172,7 @@ impl Looking<'_> {
             return None;
         }
         let Some(patience) = stale.verify else {
-            let turn = self.shelf.flights.turn(key);
-            if let Turn::Leads(lead, _) = turn {
-                self.count(AtCache::Prefetch);
-                self.send(lead, message, query);
-            }
+            self.refresh(key, message, query);
             return None;
         };
         let looking = self.look_up(key, message, query);
@@ -185,6 +187,14 @@ impl Looking<'_> {
                 entry.failed(now, stale.recheck);
                 None
             }
+        }
+    }
+
+    /// Has an upstream asked, unless one is already, without waiting for it.
+    fn refresh(self, key: &Key<'_>, message: &[u8], query: &Query) {
+        if let Turn::Leads(lead, _) = self.shelf.flights.turn(key) {
+            self.count(AtCache::Prefetch);
+            self.send(lead, message, query);
         }
     }
 

@@ -98,14 +98,16 @@ impl<'a> Asking<'a> {
             }
             Outcome::Silence => return Err(Failure::Nobody),
             Outcome::Reply { .. } => outcome,
-            Outcome::Forward => match self.outside(place, &desk, message, &query, &mut out).await {
-                Ok(said) => return Ok(said),
-                Err(failure) if depth > 0 => return Err(failure),
-                Err(failure) => {
-                    let cause = Cause::Upstream(failure);
-                    answer::error(&desk, message, &query, Rcode::ServFail, cause, &mut out)
+            Outcome::Forward => {
+                match self.outside((place, depth), &desk, message, &query, &mut out).await {
+                    Ok(said) => return Ok(said),
+                    Err(failure) if depth > 0 => return Err(failure),
+                    Err(failure) => {
+                        let cause = Cause::Upstream(failure);
+                        answer::error(&desk, message, &query, Rcode::ServFail, cause, &mut out)
+                    }
                 }
-            },
+            }
             Outcome::Chase(len) => {
                 self.chase(&desk, message, &mut query, len, &mut out, depth).await
             }
@@ -152,7 +154,7 @@ impl<'a> Asking<'a> {
     /// What is known of a name outside, or what upstreams say.
     async fn outside(
         self,
-        place: usize,
+        (place, depth): (usize, usize),
         desk: &answer::Desk<'_>,
         message: &[u8],
         query: &Query,
@@ -162,7 +164,7 @@ impl<'a> Asking<'a> {
         let block = self.plan.blocks.get(number).ok_or(Failure::Nobody)?;
         if let Some(shelf) = block.shelf_for(query) {
             let cell = self.plan.cell(self.client.local.map(|local| local.ip()), place);
-            let looking = Looking { asking: self, number, shelf, cell };
+            let looking = Looking { asking: self, number, shelf, cell, direct: depth == 0 };
             return looking.answer(desk, message, query, out).await;
         }
         let reply = block.ask(message, query, self.client.transport).await?;

@@ -62,7 +62,7 @@ fn each_asker_has_its_own_case_and_flags() {
 
 #[test]
 fn denials_and_failures_are_kept() {
-    let world = World::new("");
+    let world = World::new("{\n    servfail 1m\n  }");
     for (name, code, soa, ede_of_second) in [
         ("nx50.test.", ResponseCode::NXDomain, true, None),
         ("none.test.", ResponseCode::NoError, true, None),
@@ -194,8 +194,8 @@ fn cluster_names_never_pass_and_aliases_end_in_the_cache() {
     let world = World::new("");
     world.ask(&query("out.shop.svc.cluster.local."));
     let reply = world.ask(&query("out.shop.svc.cluster.local."));
-    assert_eq!(line(&reply), "ok 5 a1.test. 5 192.0.2.0");
-    assert_eq!(world.upstream.asked().len(), 1, "one TTL of at least 5 s");
+    assert_eq!(reply.answers.len(), 2, "{}", line(&reply));
+    assert_eq!(world.upstream.asked().len(), 1);
     world.ask(&query("no.shop.svc.cluster.local."));
     let page = world.page();
     let is = |name: &str, labels: &[(&str, &str)], value: f64| {
@@ -208,7 +208,7 @@ fn cluster_names_never_pass_and_aliases_end_in_the_cache() {
     is("coredns_cache_entries", &[("type", "success")], 1.0);
     is("coredns_cache_entries", &[("type", "denial")], 0.0);
     // The same name asked for itself was there.
-    let reply = world.ask(&query("a1.test."));
+    let reply = world.ask(&query("a300.test."));
     assert_eq!(reply.answers.len(), 1);
     let page = world.page();
     let made = [("plugin", "cache"), ("rcode", "NOERROR")];

@@ -1,4 +1,6 @@
-//! What has expired, given all the same.
+//! What has expired, given all the same; and what is about to.
+
+use hickory_proto::op::ResponseCode;
 
 use crate::run::PATIENCE;
 use crate::world::{World, ede, line, query};
@@ -43,7 +45,7 @@ fn an_alias_leads_to_the_last_answer() {
     world.ask(&alias);
     world.upstream.be_silent(true);
     let reply = world.until(&alias, |reply| ede(reply) == Some(3));
-    assert_eq!(line(&reply), "ok 5 a1.test. 0 192.0.2.0");
+    assert_eq!(line(&reply), "ok 5 a300.test. 0 192.0.2.0");
 }
 
 #[test]
@@ -77,6 +79,27 @@ fn an_upstream_that_failed_is_left_alone() {
     // Its failure may still be on its way; then one more is asked for.
     (0..20).for_each(|_| drop(world.ask(&query("a60.test."))));
     assert!(world.upstream.times() <= 3, "{}", world.upstream.times());
+}
+
+#[test]
+fn a_popular_name_is_looked_up_before_it_expires() {
+    let world = World::new("{\n    prefetch 2 1m 90%\n  }");
+    world.ask(&query("a20.test."));
+    world.ask(&query("nx20.test."));
+    world.upstream.say(9);
+    // Nobody waits for it, and nobody sees it expire.
+    let reply = world.until(&query("a20.test."), |reply| {
+        assert!(reply.answers[0].ttl > 9, "{}", line(reply));
+        line(reply).ends_with(".9")
+    });
+    assert_eq!(reply.metadata.response_code, ResponseCode::NoError);
+    let page = world.page();
+    assert_eq!(page.value("coredns_cache_misses_total", &[]), Some(2.0));
+    assert!(page.value("coredns_cache_prefetch_total", &[]) >= Some(1.0));
+    let asked = world.upstream.asked();
+    let of = |name: &str| asked.iter().filter(|q| q.queries[0].name.to_string() == name).count();
+    assert!(of("a20.test.") >= 2);
+    assert_eq!(of("nx20.test."), 1, "that name is not popular");
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl World {
 /// An alias that leads outside, and nothing else.
 const OUTSIDE: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\n\
                        apiVersion: v1\nkind: Service\nmetadata: {name: out, namespace: shop}\n\
-                       spec: {type: ExternalName, externalName: a1.test}\n";
+                       spec: {type: ExternalName, externalName: a300.test}\n";
 
 /// Code, TTLs and data of the answer, in one line.
 pub(crate) fn line(reply: &Message) -> String {
