@@ -58,11 +58,12 @@ pub struct Kept {
 impl Kept {
     /// What can be kept of a whole reply whose question is the one that was asked. `signed` keeps
     /// what stands there for those who check signatures. `None` where the reply is cut, malformed,
-    /// an error of another kind, or no answer to its question.
+    /// too long, an error of another kind, or no
+    /// answer to its question.
     pub fn of(message: &[u8], signed: bool) -> Option<Self> {
         let &[_, _, first, second, ..] = message.first_chunk::<HEADER>()?;
-        // QR set; QUERY; not cut.
-        if first & 0xfa != 0x80 {
+        // QR set; QUERY; not cut. What is too long is not even looked through.
+        if first & 0xfa != 0x80 || message.len() > KEPT_MOST {
             return None;
         }
         let told = Told::read(message)?;

@@ -253,3 +253,41 @@ fn the_upstream_is_asked_for_all_who_may_ask() {
     assert!(edns.flags().dnssec_ok);
     assert_eq!(edns.max_payload(), UDP_DEFAULT);
 }
+
+proptest::proptest! {
+    /// Whatever an upstream sends, what is kept of it can be read.
+    #[test]
+    fn garbage_does_no_harm(changes in proptest::collection::vec((0..200_usize, 0..=255_u8), 0..12)) {
+        let chain = [alias(WWW, 70, "b.test."), a("b.test.", 60, 1), mx(WWW, "in.test.")];
+        let (zone, hosts) = ([ns("test.", "in.test."), soa("test.", 50, 40)], [a("in.test.", 1, 1)]);
+        let mut octets = reply(WWW, OK, [&chain, &zone, &hosts]).to_vec().unwrap();
+        for (at, octet) in changes {
+            let at = at % octets.len();
+            octets[at] = octet;
+        }
+        for signed in [false, true] {
+            let Some(kept) = Kept::of(&octets, signed) else { continue };
+            let end = Expanded::default().expand(&octets, HEADER).unwrap() + 4;
+            let question = [&[0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], &octets[HEADER..end]].concat();
+            let mut query = Query::default();
+            // A question by pointers is asked by nobody.
+            if query.read(&question).is_err() {
+                continue;
+            }
+            let desk = Desk {
+                view: None,
+                settings: &Settings::DEFAULT,
+                transport: Transport::Stream,
+                rotation: 0,
+            };
+            let mut out = vec![0; 65_535];
+            let made = repeat(&desk, &question, &query, (&kept, KeptAs::New), 7, &mut out);
+            let Outcome::Reply { len, .. } = made else { panic!("no reply") };
+            let told = Told::read(&out[..len]).unwrap();
+            let all: Vec<Found> =
+                (0..3).flat_map(|section| told.section(section)).map(Option::unwrap).collect();
+            assert!(all.iter().all(|found| found.ttl == 7));
+            assert_eq!(all.last().map_or(end, |found| found.end), len);
+        }
+    }
+}
