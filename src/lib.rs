@@ -2,9 +2,9 @@
 //!
 //! Data moves in one direction: a source in [`cluster`] tells objects as a stream of changes,
 //! [`registry`] joins them, [`zone`] compiles what each name answers into one immutable view,
-//! [`answer`] makes a response of a query and a view, [`serve`] carries both over sockets. [`front`]
-//! joins the last two; [`config`] and [`ops`] make a program of it. `ARCHITECTURE.md` draws the
-//! whole house.
+//! [`answer`] makes a response of a query and a view, [`serve`] carries both over sockets, [`cache`]
+//! keeps what others have answered. [`front`] joins these three; [`config`] and [`ops`] make a
+//! program of it. `ARCHITECTURE.md` draws the whole house.
 //!
 //! # Objects in, answers out
 //!
@@ -166,6 +166,7 @@
 //! ```
 
 pub mod answer;
+pub mod cache;
 pub mod cluster;
 pub mod config;
 pub mod front;

@@ -1,6 +1,7 @@
 //! ExternalName Services: the CNAME, and what stands at its end (schema.md, section 4).
 
-use super::cause::{Cause, Failure};
+use super::cause::{Cause, Failure, KeptAs};
+use super::ede::says_stale;
 use super::query::{Asked, Query, Rcode};
 use super::reply::{Owner, Reply, Section};
 use super::resolve::{Node, locate};
@@ -162,6 +163,9 @@ impl<'c> Chain<'c> {
             Outside::Told(message) => match splice(reply, message, asked, self.query.qtype) {
                 Spliced::OtherQuestion => Step::Ask,
                 Spliced::Unusable => Step::End(Rcode::ServFail, unusable),
+                Spliced::Ended(rcode) if says_stale(message) => {
+                    Step::End(rcode, Cause::Kept(KeptAs::Stale))
+                }
                 Spliced::Ended(rcode) => Step::End(rcode, Cause::Plain),
                 Spliced::At(place) => {
                     // What was told leads on. It may lead back into our zones, but nobody is asked

@@ -16,6 +16,17 @@ pub enum Failure {
     Nobody,
 }
 
+/// In what state a kept answer is handed out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeptAs {
+    /// It has been said just now.
+    New,
+    /// It is still to be believed.
+    Fresh,
+    /// It has expired, and nobody has said anything newer.
+    Stale,
+}
+
 /// Why a name answers what it answers.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Cause {
@@ -65,6 +76,8 @@ pub enum Cause {
     AliasChain,
     /// No upstream gave a usable answer about the alias's target.
     Upstream(Failure),
+    /// An upstream has said so before.
+    Kept(KeptAs),
     /// Who answers was asked, and is told.
     Identity,
     /// A hosts file has it, or the last word on it.
@@ -114,8 +127,8 @@ impl Cause {
     #[inline]
     pub fn place(self) -> Option<usize> {
         Some(match self {
-            // A hosts file's data is as plain as the cluster's.
-            Self::Plain | Self::Hosts => return None,
+            // What a hosts file or a cache has is as plain as the cluster's data.
+            Self::Plain | Self::Hosts | Self::Kept(_) => return None,
             Self::NotOurs => 0,
             Self::NoSuchName => 1,
             Self::NoNamespace => 2,

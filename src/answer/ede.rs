@@ -2,8 +2,10 @@
 
 use std::fmt::{self, Write};
 
-use super::cause::{Cause, Failure};
-use super::query::Rcode;
+use super::cause::{Cause, Failure, KeptAs};
+use super::kept::Kept;
+use super::message::Told;
+use super::query::{OPT, Rcode};
 use crate::cluster::{KindSet, Refusal, Refused};
 use crate::zone::View;
 
@@ -15,6 +17,7 @@ const OPTION: u16 = 15;
 /// Info codes (RFC 8914, section 4).
 mod code {
     pub(super) const STALE_ANSWER: u16 = 3;
+    pub(super) const CACHED_ERROR: u16 = 13;
     pub(super) const NOT_READY: u16 = 14;
     pub(super) const BLOCKED: u16 = 15;
     pub(super) const FILTERED: u16 = 17;
@@ -22,6 +25,38 @@ mod code {
     pub(super) const NOT_AUTHORITATIVE: u16 = 20;
     pub(super) const NO_REACHABLE_AUTHORITY: u16 = 22;
     pub(super) const NETWORK_ERROR: u16 = 23;
+
+    /// That an answer with this response code may be out of date.
+    pub(super) fn stale(rcode: super::Rcode) -> u16 {
+        match rcode {
+            super::Rcode::NxDomain => STALE_NXDOMAIN,
+            _ => STALE_ANSWER,
+        }
+    }
+
+    /// Whether it says so.
+    pub(super) fn is_stale(code: u16) -> bool {
+        matches!(code, STALE_ANSWER | STALE_NXDOMAIN)
+    }
+}
+
+/// Whether a message says, by an extended error, that it may be out of date.
+pub(super) fn says_stale(message: &[u8]) -> bool {
+    let opt = Told::read(message)
+        .and_then(|told| told.section(2).flatten().find(|found| found.rtype == OPT));
+    let mut options = opt.and_then(|opt| message.get(opt.data..opt.end)).unwrap_or(&[]);
+    while let Some((&[o0, o1, l0, l1], rest)) = options.split_first_chunk::<4>() {
+        let len = usize::from(u16::from_be_bytes([l0, l1]));
+        let Some((data, behind)) = rest.split_at_checked(len) else { return false };
+        if u16::from_be_bytes([o0, o1]) == OPTION
+            && let Some(&code) = data.first_chunk()
+            && code::is_stale(u16::from_be_bytes(code))
+        {
+            return true;
+        }
+        options = behind;
+    }
+    false
 }
 
 /// One extended error, on the stack.
@@ -45,17 +80,29 @@ impl ExtendedError {
         Some(Self { code, text: [0; TEXT_MOST], len: 0 })
     }
 
+    /// What there is to say about an answer that an upstream has given before.
+    pub(super) fn of_kept(kept: &Kept, as_what: KeptAs) -> Option<Self> {
+        let code = match (as_what, kept.rcode()) {
+            (KeptAs::Stale, rcode) => code::stale(rcode),
+            (_, _) if kept.is_silence() => code::NO_REACHABLE_AUTHORITY,
+            (KeptAs::Fresh, Rcode::ServFail) => code::CACHED_ERROR,
+            (KeptAs::New | KeptAs::Fresh, _) => return None,
+        };
+        Some(Self { code, text: [0; TEXT_MOST], len: 0 })
+    }
+
     /// What there is to say about an answer from this view.
     pub(super) fn of(view: &View, rcode: Rcode, cause: Cause) -> Option<Self> {
         let mut error = Self { code: code::NOT_READY, text: [0; TEXT_MOST], len: 0 };
         let written = match (cause, view.doubt()) {
             (Cause::Waiting(kinds), _) => error.waiting(kinds, view.refused()),
             (_, Some(doubt)) => {
-                error.code = match rcode {
-                    Rcode::NxDomain => code::STALE_NXDOMAIN,
-                    _ => code::STALE_ANSWER,
-                };
+                error.code = code::stale(rcode);
                 error.write_str(doubt)
+            }
+            (Cause::Kept(KeptAs::Stale), None) => {
+                error.code = code::stale(rcode);
+                Ok(())
             }
             _ => return Self::of_cause(cause),
         };

@@ -12,7 +12,7 @@ pub(super) struct Told<'m> {
     message: &'m [u8],
     pub(super) qtype: u16,
     records: usize,
-    counts: [u16; 2],
+    counts: [u16; 3],
 }
 
 impl<'m> Told<'m> {
@@ -28,14 +28,15 @@ impl<'m> Told<'m> {
             message,
             qtype: u16::from_be_bytes([fixed[0], fixed[1]]),
             records: end + 4,
-            counts: [count(6), count(8)],
+            counts: [count(6), count(8), count(10)],
         })
     }
 
-    /// The records of the answer (0) or authority (1) section; `None` where one is cut off.
+    /// The records of the answer (0), authority (1) or additional (2) section; `None` where one is
+    /// cut off.
     pub(super) fn section(&self, section: usize) -> impl Iterator<Item = Option<Found>> {
-        let [answers, authorities] = self.counts.map(usize::from);
-        let (skip, take) = if section == 0 { (0, answers) } else { (answers, authorities) };
+        let counts = || self.counts.into_iter().map(usize::from);
+        let (skip, take) = (counts().take(section).sum(), counts().nth(section).unwrap_or(0));
         let mut at = Some(self.records);
         let mut all = std::iter::from_fn(move || {
             let found = self.record(at?);
@@ -101,7 +102,8 @@ pub(super) fn names_in(rtype: u16, data: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
-/// A name of a message without compression, lower-cased.
+/// A name of a message without compression.
+#[derive(Clone)]
 pub(super) struct Expanded {
     octets: [u8; MAX_NAME],
     len: usize,
@@ -118,8 +120,15 @@ impl Expanded {
         self.octets.get(..self.len).unwrap_or(&[])
     }
 
-    /// Reads the name at `at` and returns where it ends in the message.
-    pub(super) fn expand(&mut self, message: &[u8], mut at: usize) -> Option<usize> {
+    /// Reads the name at `at`, in lower case, and returns where it ends in the message.
+    pub(super) fn expand(&mut self, message: &[u8], at: usize) -> Option<usize> {
+        let end = self.expand_as_written(message, at)?;
+        self.octets.get_mut(..self.len)?.make_ascii_lowercase();
+        Some(end)
+    }
+
+    /// The same in the case that it has there.
+    pub(super) fn expand_as_written(&mut self, message: &[u8], mut at: usize) -> Option<usize> {
         self.len = 0;
         let mut end = None;
         let mut pointers = 0;
@@ -142,7 +151,6 @@ impl Expanded {
             self.octets.get_mut(self.len..self.len + label.len())?.copy_from_slice(label);
             self.len += label.len();
             if len == 0 {
-                self.octets.get_mut(..self.len)?.make_ascii_lowercase();
                 return Some(end.unwrap_or(at + 1));
             }
             at += label.len();

@@ -10,6 +10,7 @@ mod alias;
 mod cause;
 mod ede;
 mod identity;
+mod kept;
 mod message;
 mod query;
 mod reply;
@@ -20,8 +21,9 @@ mod write;
 mod written;
 
 pub use crate::name::is_within;
-pub use cause::{Cause, Failure};
+pub use cause::{Cause, Failure, KeptAs};
 pub use identity::{IDENTITY_MOST, Identity};
+pub use kept::{Kept, KeptKind, question_of, repeat};
 pub use query::{Asked, Edns, Query, Rcode, Reject, rcode_name};
 pub use resolve::Ahead;
 pub use resolve::reverse_address;

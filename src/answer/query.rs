@@ -11,7 +11,7 @@ pub(super) const HEADER: usize = 12;
 /// The most labels that a name of 255 octets can have, the root not counted.
 const MAX_LABELS: usize = MAX_NAME / 2;
 /// The type OPT.
-const OPT: u16 = 41;
+pub(super) const OPT: u16 = 41;
 /// Octets that a processor folds at once.
 const WORD: usize = 32;
 const _: () = assert!((MAX_NAME + 1).is_multiple_of(WORD), "a name's buffer ends with a word");
@@ -261,8 +261,21 @@ impl Query {
         self.edns.is_some_and(|edns| edns.dnssec_ok)
     }
 
+    /// Whether the asker does not want signatures to be checked for it, the CD bit (RFC 4035,
+    /// section 3.2.2).
+    #[inline]
+    pub(crate) fn checking_disabled(&self) -> bool {
+        self.flags[1] & 0x10 != 0
+    }
+
+    /// Whether the asker wants to know if an answer is authenticated: by the AD bit (RFC 6840,
+    /// section 5.7) or by DO.
+    pub(super) fn wants_authenticated(&self) -> bool {
+        self.flags[1] & 0x20 != 0 || self.dnssec_ok()
+    }
+
     /// Whether the asker wants recursion.
-    pub(super) fn recursion_desired(&self) -> bool {
+    pub(crate) fn recursion_desired(&self) -> bool {
         self.flags[0] & 1 != 0
     }
 }

@@ -324,6 +324,21 @@ impl<'o> Reply<'o> {
         Ok(())
     }
 
+    /// Writes the records of all sections, so many of each, as they stood behind the same question.
+    /// Where not all fit there are none, and the response counts as cut.
+    #[inline]
+    pub(super) fn repeat(&mut self, records: &[u8], counts: [u16; 3]) {
+        self.truncated = self.raw(records).is_err();
+        if !self.truncated {
+            self.counts = counts;
+        }
+    }
+
+    /// What is written behind the question, and how many records of each section it is.
+    pub(super) fn written(&self, question_end: usize) -> (&[u8], [u16; 3]) {
+        (self.out.get(question_end..self.at).unwrap_or(&[]), self.counts)
+    }
+
     /// Remembers a name that stands at `at` in the message, for later names to be compressed
     /// against, together with all that it is within and that does not stand elsewhere yet: the
     /// places are few, and the targets of an SRV set differ in their first labels only.

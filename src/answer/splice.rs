@@ -9,7 +9,7 @@ use super::reply::{Full, Owner, Reply, Section};
 use super::write::rtype;
 
 /// How many aliases an upstream's answer may chain.
-const CHAIN_MOST: usize = 16;
+pub(super) const CHAIN_MOST: usize = 16;
 
 /// What became of it.
 pub(super) enum Spliced {
@@ -103,7 +103,7 @@ const SOA_NUMBERS: usize = 20;
 
 /// Whether a record's data have the length of their type, and names in them are whole, with nothing
 /// around them but what belongs there.
-fn is_whole(message: &[u8], found: &Found) -> bool {
+pub(super) fn is_whole(message: &[u8], found: &Found) -> bool {
     let data = message.get(found.data..found.end).unwrap_or(&[]);
     let Some((prefix, names)) = names_in(found.rtype, data) else {
         return match found.rtype {
@@ -120,10 +120,13 @@ fn is_whole(message: &[u8], found: &Found) -> bool {
     at.is_some_and(|at| at + behind == found.end)
 }
 
+/// The last type whose names may be compressed: those of RFC 1035 (RFC 3597, section 4).
+const COMPRESSED_MOST: u16 = rtype::TXT;
+
 /// Writes a record with its names expanded, and returns where its last name stands.
-fn copy(reply: &mut Reply<'_>, message: &[u8], found: &Found) -> Result<usize, Full> {
+pub(super) fn copy(reply: &mut Reply<'_>, message: &[u8], found: &Found) -> Result<usize, Full> {
     let mut owner = Expanded::default();
-    owner.expand(message, found.owner).ok_or(Full)?;
+    owner.expand_as_written(message, found.owner).ok_or(Full)?;
     let data = message.get(found.data..found.end).ok_or(Full)?;
     let mut place = 0;
     // RFC 2181, section 8: a TTL with its highest bit set is 0.
@@ -134,8 +137,8 @@ fn copy(reply: &mut Reply<'_>, message: &[u8], found: &Found) -> Result<usize, F
         reply.raw(data.get(..prefix).ok_or(Full)?)?;
         for _ in 0..names {
             let mut name = Expanded::default();
-            at = name.expand(message, at).ok_or(Full)?;
-            if found.rtype == rtype::SRV {
+            at = name.expand_as_written(message, at).ok_or(Full)?;
+            if found.rtype > COMPRESSED_MOST {
                 reply.raw(name.as_slice())?;
             } else {
                 place = reply.name(name.as_slice())?;

@@ -81,7 +81,7 @@ pub(super) const DIRECTIVES: &[Known] = &[
     many("rewrite", Unbuilt("names would be looked up as they are asked")),
     once("autopath", Ignored("clients walk their search lists themselves")),
     many("acl", Done),
-    once("cache", Next("answers of upstreams are not kept")),
+    once("cache", Done),
     many("header", Refused("leave it out; flags are what the RFCs say")),
     once("dnssec", Refused("answers are not signed; sign the zone elsewhere")),
     once("tls", Refused("end TLS in front of this server; only plain DNS is served")),

@@ -7,15 +7,17 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, Cache};
 
+use super::cached::{self, Shelf};
 use super::hosts::Table;
 use super::journal::{Answer, Entry, Log};
 use super::meter::{Answered, Maker, Meter, duration_bucket, nanoseconds};
 use super::plan::{Block, NO_BLOCK, Plan};
 use crate::answer::{self, Ahead, Cause, Outcome, Query, Rcode, Reject, Transport};
+use crate::cache::Reader;
 use crate::config::AclAction;
 use crate::serve::{self, Asker, Step};
 use crate::zone::View;
@@ -51,6 +53,8 @@ pub struct Clerk {
     /// What is to be logged of the batch.
     entries: Vec<Entry>,
     rotation: u32,
+    /// When the batch came to the first name of which a cache was asked.
+    now: Option<Instant>,
 }
 
 /// What a clerk holds of the plan that it works by.
@@ -60,6 +64,7 @@ struct Seat {
     /// Of each block.
     views: Vec<Option<Watched<View>>>,
     hosts: Vec<Option<Watched<Table>>>,
+    shelves: Vec<Option<Reader>>,
 }
 
 impl Seat {
@@ -67,12 +72,14 @@ impl Seat {
         let blocks = || plan.blocks.iter();
         let views = blocks().map(|block| block.view.as_ref().map(Watched::new)).collect();
         let hosts = blocks().map(|block| Some(Watched::new(&block.hosts.as_ref()?.table)));
-        Self { meter: plan.meter(), hosts: hosts.collect(), plan, views }
+        let shelves = blocks().map(|block| block.shelf.as_ref().map(Shelf::reader)).collect();
+        Self { meter: plan.meter(), hosts: hosts.collect(), plan, views, shelves }
     }
 
     fn refresh(&mut self) {
         self.views.iter_mut().flatten().for_each(Watched::refresh);
         self.hosts.iter_mut().flatten().for_each(Watched::refresh);
+        self.shelves.iter_mut().flatten().for_each(Reader::tidy);
     }
 
     /// Where lines of the blocks' logs go, all of them to the same place.
@@ -91,6 +98,24 @@ impl Seat {
             view: view.map(|watched| &*watched.newest),
             hosts: hosts.map(|watched| &*watched.newest),
         }
+    }
+
+    /// The response to a name for upstreams to answer, where a fresh one is kept. The clock is read
+    /// once a batch, and only for such a name.
+    #[inline]
+    fn kept(
+        &mut self,
+        place: usize,
+        cell: usize,
+        work: Work<'_>,
+        now: &mut Option<Instant>,
+        out: &mut [u8],
+    ) -> Option<Outcome> {
+        let number = self.plan.block(place)?;
+        let reader = self.shelves.get_mut(number)?.as_mut()?;
+        let block = self.plan.blocks.get(number)?;
+        let now = *now.get_or_insert_with(Instant::now);
+        cached::at_once(reader, block, work, now, self.meter.0.get(cell), out)
     }
 }
 
@@ -111,6 +136,7 @@ impl Clerk {
             count: 0,
             entries: Vec::new(),
             rotation,
+            now: None,
         }
     }
 }
@@ -155,6 +181,7 @@ impl serve::Clerk for Clerk {
         if !Arc::ptr_eq(plan, &self.seat.plan) {
             self.seat = Seat::new(Arc::clone(plan));
         }
+        self.now = None;
         self.seat.refresh();
     }
 
@@ -185,7 +212,7 @@ impl serve::Clerk for Clerk {
     #[inline]
     fn answer(&mut self, slot: usize, message: &[u8], asker: Asker<'_>, out: &mut [u8]) -> Step {
         self.rotation = self.rotation.wrapping_add(1);
-        let Self { seat, batch, rotation, entries, .. } = self;
+        let Self { seat, batch, rotation, entries, now, .. } = self;
         let Some(Opened { query, read, place, ahead, cell }) = batch.get_mut(slot) else {
             return Step::Silence;
         };
@@ -200,10 +227,14 @@ impl serve::Clerk for Clerk {
             rotation: *rotation,
         };
         let source = seat.block(*place);
-        let log = source.block.and_then(|block| block.log.as_ref());
-        match decide(source, work, out) {
+        let mut outcome = decide(source, work, out);
+        let at = seat.plan.cell(asker.door(), *place);
+        if outcome == Outcome::Forward {
+            outcome = seat.kept(*place, at, work, now, out).unwrap_or(outcome);
+        }
+        let log = seat.block(*place).block.and_then(|block| block.log.as_ref());
+        match outcome {
             Outcome::Reply { len, rcode, cause } => {
-                let at = seat.plan.cell(asker.door(), *place);
                 let answered = Answered {
                     transport,
                     is_ipv4: asker.is_ipv4(),
@@ -257,6 +288,7 @@ fn maker(cause: Cause) -> Maker {
         Cause::Identity => Maker::Chaos,
         Cause::Blocked | Cause::Filtered => Maker::Acl,
         Cause::Hosts => Maker::Hosts,
+        Cause::Kept(_) => Maker::Cache,
         _ => Maker::Kubernetes,
     }
 }

@@ -2,15 +2,17 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Front;
+use super::cached::Looking;
 use super::clerk::{Source, Work, decide};
 use super::journal::Answer;
 use super::meter::{Answered, Maker};
 use super::plan::{Block, NO_BLOCK, Plan};
-use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Settings, Transport};
+use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Transport};
 use crate::serve::{Asker, Client, UpstreamError, room};
 
 /// How many server blocks an alias may lead through: each asks the next as a client would.
@@ -28,7 +30,7 @@ impl Front {
         let plan = &self.plan.load_full();
         let rotation = self.rotations.fetch_add(1, Ordering::Relaxed);
         let asking = Asking { plan, client: &client, transport, rotation };
-        let Said { response, cause } = asking.ask(message, 0).await.ok()?;
+        let Said { response, maker, cause } = asking.ask(message, 0).await.ok()?;
         let mut query = Query::default();
         let read = query.read(message);
         let answered = Answered {
@@ -39,7 +41,7 @@ impl Front {
             query: message.len(),
             response: response.len(),
             rcode: response.get(3).map_or(0, |octet| octet & 0x0f),
-            maker: Maker::Forward,
+            maker,
             cause,
         };
         let place = plan.choose(query.asked());
@@ -60,21 +62,22 @@ impl Front {
 
 /// A question on its way, from a client or from an alias that asks as a client would.
 #[derive(Clone, Copy)]
-struct Asking<'a> {
-    plan: &'a Plan,
+pub(super) struct Asking<'a> {
+    pub(super) plan: &'a Arc<Plan>,
     /// How the answer must fit.
-    transport: Transport,
+    pub(super) transport: Transport,
     /// Who asks; upstreams are asked the same way.
-    client: &'a Client,
+    pub(super) client: &'a Client,
     /// Turns sets of addresses.
     rotation: u32,
 }
 
-/// What is said to a question.
-struct Said {
-    response: Vec<u8>,
+/// What is said to a question, and who says it.
+pub(super) struct Said {
+    pub(super) response: Vec<u8>,
+    pub(super) maker: Maker,
     /// Why it is what it is; absent where an upstream said it.
-    cause: Option<Cause>,
+    pub(super) cause: Option<Cause>,
 }
 
 type Told<'a> = Pin<Box<dyn Future<Output = Result<Said, Failure>> + Send + 'a>>;
@@ -89,7 +92,8 @@ impl<'a> Asking<'a> {
         let mut query = Query::default();
         let mut out = vec![0; room(self.transport)];
         let read = query.read(message);
-        let block = self.plan.block(self.plan.choose(query.asked()));
+        let place = self.plan.choose(query.asked());
+        let block = self.plan.block(place);
         let block = block.and_then(|number| self.plan.blocks.get(number));
         let view = block.and_then(|block| block.view.as_ref()).map(|view| view.load_full());
         let view = view.as_deref();
@@ -108,17 +112,16 @@ impl<'a> Asking<'a> {
             }
             Outcome::Silence => return Err(Failure::Nobody),
             Outcome::Reply { .. } => outcome,
-            Outcome::Forward => match self.forward(block, message, &query).await {
-                Ok(reply) => {
-                    let response = fit(reply, message, &query, self.transport, settings);
-                    return Ok(Said { response, cause: None });
+            Outcome::Forward => {
+                match self.outside((place, depth), &desk, message, &query, &mut out).await {
+                    Ok(said) => return Ok(said),
+                    Err(failure) if depth > 0 => return Err(failure),
+                    Err(failure) => {
+                        let cause = Cause::Upstream(failure);
+                        answer::error(&desk, message, &query, Rcode::ServFail, cause, &mut out)
+                    }
                 }
-                Err(failure) if depth > 0 => return Err(failure),
-                Err(failure) => {
-                    let cause = Cause::Upstream(failure);
-                    answer::error(&desk, message, &query, Rcode::ServFail, cause, &mut out)
-                }
-            },
+            }
             Outcome::Chase(len) => {
                 self.chase(&desk, message, &mut query, len, &mut out, depth).await
             }
@@ -126,7 +129,7 @@ impl<'a> Asking<'a> {
         match done {
             Outcome::Reply { len, cause, .. } => {
                 out.truncate(len);
-                Ok(Said { response: out, cause: Some(cause) })
+                Ok(Said { response: out, maker: Maker::Forward, cause: Some(cause) })
             }
             _ => Err(Failure::Unusable),
         }
@@ -162,16 +165,38 @@ impl<'a> Asking<'a> {
         answer::error(desk, message, query, Rcode::ServFail, cause, out)
     }
 
-    async fn forward(
+    /// What is known of a name outside, or what upstreams say.
+    async fn outside(
         self,
-        block: Option<&Block>,
+        (place, depth): (usize, usize),
+        desk: &answer::Desk<'_>,
         message: &[u8],
         query: &Query,
+        out: &mut [u8],
+    ) -> Result<Said, Failure> {
+        let number = self.plan.block(place).ok_or(Failure::Nobody)?;
+        let block = self.plan.blocks.get(number).ok_or(Failure::Nobody)?;
+        if let Some(shelf) = block.shelf_for(query) {
+            let cell = self.plan.cell(self.client.local.map(|local| local.ip()), place);
+            let looking = Looking { asking: self, number, shelf, cell, direct: depth == 0 };
+            return looking.answer(desk, message, query, out).await;
+        }
+        let reply = block.ask(message, query, self.client.transport).await?;
+        Ok(fit(reply, desk, message, query))
+    }
+}
+
+impl Block {
+    /// Asks its upstreams.
+    pub(super) async fn ask(
+        &self,
+        message: &[u8],
+        query: &Query,
+        transport: Transport,
     ) -> Result<Vec<u8>, Failure> {
-        let block = block.ok_or(Failure::Nobody)?;
-        let (_, upstreams) = block.forward.as_ref().ok_or(Failure::Nobody)?;
-        upstreams.ask(message, self.client.transport).await.map_err(|error| {
-            if let Some(errors) = &block.errors {
+        let (_, upstreams) = self.forward.as_ref().ok_or(Failure::Nobody)?;
+        upstreams.ask(message, transport).await.map_err(|error| {
+            if let Some(errors) = &self.errors {
                 errors.tell(query, Rcode::ServFail as u8, &error);
             }
             match error {
@@ -184,29 +209,26 @@ impl<'a> Asking<'a> {
 
 /// An upstream's response as it can be handed on: what is too large for the client's datagrams is
 /// cut to its question, with TC, so that the client asks again over TCP.
-fn fit(
+pub(super) fn fit(
     mut reply: Vec<u8>,
+    desk: &answer::Desk<'_>,
     message: &[u8],
     query: &Query,
-    transport: Transport,
-    settings: &Settings,
-) -> Vec<u8> {
+) -> Said {
     if let Some(header) = reply.first_chunk_mut::<12>() {
         // Whether recursion is available is ours to say.
         header[3] |= 0x80;
     }
-    let desk = answer::Desk { view: None, settings, transport, rotation: 0 };
-    if reply.len() <= answer::limit(&desk, query).max(usize::from(answer::UDP_LEAST)) {
-        return reply;
+    if reply.len() > answer::limit(desk, query).max(usize::from(answer::UDP_LEAST)) {
+        let end = query.question_end().min(message.len());
+        reply.truncate(end);
+        if let (Some(question), Some(copy)) = (message.get(12..end), reply.get_mut(12..end)) {
+            copy.copy_from_slice(question);
+        }
+        if let Some(header) = reply.first_chunk_mut::<12>() {
+            header[2] |= 0x02;
+            header[4..].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
+        }
     }
-    let end = query.question_end().min(message.len());
-    reply.truncate(end);
-    if let (Some(question), Some(copy)) = (message.get(12..end), reply.get_mut(12..end)) {
-        copy.copy_from_slice(question);
-    }
-    if let Some(header) = reply.first_chunk_mut::<12>() {
-        header[2] |= 0x02;
-        header[4..].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
-    }
-    reply
+    Said { response: reply, maker: Maker::Forward, cause: None }
 }

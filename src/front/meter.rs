@@ -43,12 +43,21 @@ pub enum Maker {
     Acl = 4,
     /// `hosts`.
     Hosts = 5,
+    /// `cache`.
+    Cache = 6,
 }
 
 impl Maker {
     /// Every maker, in the order of its counters.
-    pub const ALL: [Self; 6] =
-        [Self::Server, Self::Kubernetes, Self::Forward, Self::Chaos, Self::Acl, Self::Hosts];
+    pub const ALL: [Self; 7] = [
+        Self::Server,
+        Self::Kubernetes,
+        Self::Forward,
+        Self::Chaos,
+        Self::Acl,
+        Self::Hosts,
+        Self::Cache,
+    ];
 
     /// The directive's name; empty for the server itself.
     pub fn directive(self) -> &'static str {
@@ -59,8 +68,36 @@ impl Maker {
             Self::Chaos => "chaos",
             Self::Acl => "acl",
             Self::Hosts => "hosts",
+            Self::Cache => "cache",
         }
     }
+}
+
+/// What happens at a cache.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum AtCache {
+    /// An answer with data was there.
+    Success = 0,
+    /// A denial or a failure was there.
+    Denial = 1,
+    /// Nothing was there.
+    Miss = 2,
+    /// What was there had expired, and was given.
+    Stale = 3,
+    /// An answer with data had to go before its time.
+    SuccessEvicted = 4,
+    /// A denial or a failure had to go before its time.
+    DenialEvicted = 5,
+    /// An upstream was asked without anybody waiting for it.
+    Prefetch = 6,
+    /// A reply was not fit to be kept.
+    Drop = 7,
+}
+
+impl AtCache {
+    /// How many of them there are.
+    const KINDS: usize = 8;
 }
 
 /// A histogram as it was read: how many values fell into each bucket, the last of which has no
@@ -103,6 +140,8 @@ pub struct Counts {
     pub response_sizes: [Histogram; 2],
     /// From when a batch was there until its answers were, in nanoseconds.
     pub durations: Histogram,
+    /// What happened at the cache, by [`AtCache`].
+    pub cache: Vec<u64>,
 }
 
 impl Counts {
@@ -119,6 +158,12 @@ impl Counts {
             mine.iter_mut().zip(more).for_each(|(mine, more)| mine.add(more));
         }
         self.durations.add(&other.durations);
+        sum(&mut self.cache, &other.cache);
+    }
+
+    /// How often something happened at the cache.
+    pub fn at_cache(&self, what: AtCache) -> u64 {
+        self.cache.get(what as usize).copied().unwrap_or(0)
     }
 
     /// The queries of a transport, family and type, by their places.
@@ -170,6 +215,7 @@ pub(super) struct Cell {
     request_sizes: [Buckets<{ SIZES.len() + 1 }>; 2],
     response_sizes: [Buckets<{ SIZES.len() + 1 }>; 2],
     durations: Buckets<{ DURATIONS + 1 }>,
+    cache: [Count; AtCache::KINDS],
 }
 
 struct Buckets<const N: usize> {
@@ -216,6 +262,17 @@ impl Cell {
         self.durations.put(duration_bucket(took), nanoseconds(took), Count::add_shared);
     }
 
+    /// Counts what a query found at the cache, on the thread that owns the meter.
+    #[inline]
+    pub(super) fn at_cache(&self, what: AtCache) {
+        self.cache[what as usize].add(1);
+    }
+
+    /// Counts what happened at the cache, on any thread.
+    pub(super) fn at_cache_shared(&self, what: AtCache, times: u64) {
+        self.cache[what as usize].add_shared(times);
+    }
+
     #[inline]
     fn count_by(&self, answered: &Answered, add: Add) {
         let transport = transport_place(answered.transport);
@@ -252,6 +309,7 @@ impl Cell {
             request_sizes: self.request_sizes.each_ref().map(Buckets::read),
             response_sizes: self.response_sizes.each_ref().map(Buckets::read),
             durations: self.durations.read(),
+            cache: self.cache.iter().map(Count::get).collect(),
         }
     }
 }

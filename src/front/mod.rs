@@ -5,6 +5,7 @@
 //! own references to the newest views; what has to be awaited runs on the stream threads.
 #![forbid(unsafe_code)]
 
+mod cached;
 mod clerk;
 mod finish;
 mod guard;
@@ -26,8 +27,10 @@ use plan::Plan;
 pub use clerk::Clerk;
 pub use journal::{Journal, Scribe};
 pub use local::local_addresses;
-pub use meter::{Counts, DURATIONS, FIRST_DURATION, Histogram, Maker, RCODES, SIZES, TYPES};
-pub use plan::{Block, Series, server_label};
+pub use meter::{
+    AtCache, Counts, DURATIONS, FIRST_DURATION, Histogram, Maker, RCODES, SIZES, TYPES,
+};
+pub use plan::{Block, Series, Shelved, server_label};
 
 /// Far enough apart that no two threads turn sets of addresses in step.
 const ROTATION_STRIDE: u32 = 0x9e37_79b9;
@@ -87,12 +90,19 @@ impl Front {
         merge(&mut all, past.answered.clone());
         all
     }
+
+    /// What the caches hold now.
+    pub fn shelved(&self) -> Vec<Shelved> {
+        self.plan.load().shelved()
+    }
 }
 
-/// Adds counts to those of the same address and zone.
+/// Adds counts to those of the same address, zone and cache.
 fn merge(all: &mut Vec<Series>, more: Vec<Series>) {
     for series in more {
-        let same = |s: &&mut Series| (&s.server, &s.zone) == (&series.server, &series.zone);
+        let same = |s: &&mut Series| {
+            (&s.server, &s.zone, &s.cache) == (&series.server, &series.zone, &series.cache)
+        };
         match all.iter_mut().find(same) {
             Some(found) => found.counts.add(&series.counts),
             None => all.push(series),

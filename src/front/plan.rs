@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use super::cached::Shelf;
 use super::guard::Guard;
 use super::hosts::Hosts;
 use super::journal::{Errors, Journal, Log};
 use super::meter::{Counts, Meter};
 use crate::answer::{self, Asked, Identity, Settings};
+use crate::cache::{HALVES, HalfKind};
 use crate::config::{Forward, Listen, ServerBlock, host_name};
 use crate::name::Name;
 use crate::serve::Upstreams;
@@ -29,6 +31,8 @@ pub struct Block {
     zones: Vec<Name>,
     pub(super) view: Option<Arc<ArcSwap<View>>>,
     pub(super) forward: Option<(Forward, Upstreams)>,
+    /// What upstreams have said.
+    pub(super) shelf: Option<Shelf>,
     /// What shapes answers about names that are forwarded where we have none, and about others.
     settings: [Settings; 2],
     /// Every name of the block is forwarded, so that none has to be looked at for it.
@@ -61,6 +65,7 @@ impl Block {
             zones: config.zones.clone(),
             view,
             forward: forward.map(|forward| (forward.clone(), Upstreams::new(forward.addresses()))),
+            shelf: config.cache.as_ref().filter(|_| forward.is_some()).map(Shelf::new),
             forwards_all: forward.is_none_or(|f| f.from.is_root() && f.except.is_empty()),
             settings: [settings.clone(), Settings { upstream: false, ..settings }],
             errors: None,
@@ -115,8 +120,21 @@ pub struct Series {
     pub server: String,
     /// The zone of a server block; `dropped` for what none of them holds.
     pub zone: String,
+    /// The zones of the cache that belongs to it, as CoreDNS writes them; empty where there is none.
+    pub cache: String,
     /// The counts.
     pub counts: Counts,
+}
+
+/// How many answers a cache keeps.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Shelved {
+    /// The address, as CoreDNS writes it.
+    pub server: String,
+    /// The zones of the cache.
+    pub zones: String,
+    /// How many of each half.
+    pub entries: [u64; HALVES],
 }
 
 /// All blocks that are reached through the same addresses.
@@ -180,13 +198,17 @@ impl Plan {
 
     /// What has been answered by this plan so far.
     pub(super) fn answered(&self) -> Vec<Series> {
-        let zones = self.zones.iter().map(|(zone, _)| zone.to_string());
-        let zones: Vec<String> = zones.chain([DROPPED.to_owned()]).collect();
+        let cache = |block: usize| self.blocks.get(block).and_then(|block| block.shelf.as_ref());
+        let zones = self.zones.iter().map(|(zone, block)| {
+            (zone.to_string(), cache(*block).map(Shelf::label).unwrap_or_default())
+        });
+        let zones: Vec<_> = zones.chain([(DROPPED.to_owned(), String::new())]).collect();
         let labels = self.doors.iter().flat_map(|door| zones.iter().map(move |zone| (door, zone)));
         let mut all: Vec<Series> = labels
-            .map(|((_, server), zone)| Series {
+            .map(|((_, server), (zone, cache))| Series {
                 server: server.clone(),
                 zone: zone.clone(),
+                cache: cache.clone(),
                 counts: Counts::default(),
             })
             .collect();
@@ -195,6 +217,21 @@ impl Plan {
             all.iter_mut().zip(meter.read()).for_each(|(series, more)| series.counts.add(&more));
         }
         all
+    }
+
+    /// What the caches hold.
+    pub(super) fn shelved(&self) -> Vec<Shelved> {
+        let shelves = self.blocks.iter().filter_map(|block| block.shelf.as_ref());
+        let of = |shelf: &Shelf| {
+            let (zones, entries) = (shelf.label(), HalfKind::ALL.map(|half| shelf.store.len(half)));
+            let of_door = move |(_, server): &(IpAddr, String)| Shelved {
+                server: server.clone(),
+                zones: zones.clone(),
+                entries,
+            };
+            self.doors.iter().map(of_door).collect::<Vec<_>>()
+        };
+        shelves.flat_map(of).collect()
     }
 }
 

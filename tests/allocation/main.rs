@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod counting;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod mix;
 
 #[cfg(test)]

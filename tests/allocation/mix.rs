@@ -91,7 +91,7 @@ fn view() -> Arc<ArcSwap<View>> {
     registry.view()
 }
 
-fn query(name: &str, qtype: u16, edns: Option<u16>) -> Vec<u8> {
+pub(crate) fn query(name: &str, qtype: u16, edns: Option<u16>) -> Vec<u8> {
     let mut message = vec![3, 4, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(edns.is_some())];
     for label in name.split('.').filter(|label| !label.is_empty()) {
         message.push(u8::try_from(label.len()).expect("a label"));

@@ -23,34 +23,27 @@ macro_rules! corefile {
 }
 
 /// What every one of them lacks, at these lines.
-const CACHE: &str = "'cache' is not in effect yet: answers of upstreams are not kept";
 const LOOP: &str = "'loop' is not in effect yet: a loop of forwarding is not looked for";
 const CONCURRENT: &str = "'max_concurrent' of 'forward' is not in effect yet: the number of \
                           queries is bounded by sockets alone";
 
 fn distributions() -> Vec<Distribution> {
-    let kubeadm: &[&str] = &["14:8: CONCURRENT", "16:5: CACHE", "20:5: LOOP"];
+    let kubeadm: &[&str] = &["14:8: CONCURRENT", "20:5: LOOP"];
     let of = |name, text, errors, warnings| Distribution { name, text, errors, warnings };
     vec![
         of("kubeadm", corefile!("kubeadm"), &[], kubeadm),
         of("kind", corefile!("kind"), &[], kubeadm),
-        of("eks", corefile!("eks"), &[], &["13:5: CACHE", "14:5: LOOP"]),
-        of("gke", corefile!("gke"), &[], &["12:7: CONCURRENT", "14:5: CACHE", "15:5: LOOP"]),
+        of("eks", corefile!("eks"), &[], &["14:5: LOOP"]),
+        of("gke", corefile!("gke"), &[], &["12:7: CONCURRENT", "15:5: LOOP"]),
         of(
             "openshift",
             corefile!("openshift"),
             &[],
             &[
                 "17:9: 'policy' of 'forward' is not in effect yet: upstreams are asked in their order",
-                "19:5: CACHE",
             ],
         ),
-        of(
-            "minikube",
-            corefile!("minikube"),
-            &[],
-            &["19:8: CONCURRENT", "21:5: CACHE", "25:5: LOOP"],
-        ),
+        of("minikube", corefile!("minikube"), &[], &["19:8: CONCURRENT", "25:5: LOOP"]),
         of(
             "k3s",
             corefile!("k3s"),
@@ -58,7 +51,6 @@ fn distributions() -> Vec<Distribution> {
             &[
                 "20:12: no file fits 'etc/coredns/custom/*.override'",
                 "22:8: no file fits 'etc/coredns/custom/*.server'",
-                "16:5: CACHE",
                 "17:5: LOOP",
             ],
         ),
@@ -69,12 +61,9 @@ fn distributions() -> Vec<Distribution> {
 fn in_full(line: &str, grade: &str) -> String {
     let wrong = "is not built yet, and its names would be answered by somebody else; remove it";
     let mut line = format!("{grade}: Corefile:{line}");
-    for (short, text) in [
-        ("CACHE", CACHE),
-        ("LOOP", LOOP),
-        ("CONCURRENT", CONCURRENT),
-        ("TEMPLATE", &format!("'template' {wrong}")),
-    ] {
+    for (short, text) in
+        [("LOOP", LOOP), ("CONCURRENT", CONCURRENT), ("TEMPLATE", &format!("'template' {wrong}"))]
+    {
         line = line.replace(short, text);
     }
     line

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod behind;
 #[cfg(test)]
+mod cache;
+#[cfg(test)]
 mod corefile;
 #[cfg(test)]
 mod log;
@@ -15,3 +17,7 @@ mod program;
 #[allow(dead_code)] // The command line's tests use the rest.
 #[path = "../cli/run.rs"]
 mod run;
+#[cfg(test)]
+#[allow(dead_code)] // The cache's tests use the rest.
+#[path = "../cache/upstream.rs"]
+mod upstream;

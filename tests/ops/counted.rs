@@ -143,8 +143,8 @@ fn queries_are_counted_by_their_labels() {
     assert_eq!(page.value("fingerpost_tcp_connections_accepted_total", &[]), Some(3.0));
 }
 
-/// What the dashboard "CoreDNS" of Grafana (14981) asks for, but the cache's, which is not there yet;
-/// and what its alerts look at.
+/// What the dashboard "CoreDNS" of Grafana (14981) asks for, but the cache's, which has tests of its
+/// own; and what its alerts look at.
 const DASHBOARD: &[&str] = &[
     "coredns_build_info",
     "coredns_dns_do_requests_total",

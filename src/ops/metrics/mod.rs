@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod build;
+mod cache;
 mod dns;
 mod process;
 mod registry;
@@ -83,7 +84,9 @@ impl Metrics {
         let mut text = Text::default();
         let scene = self.scene();
         build::write(&mut text, &scene.plugins);
-        let answered = scene.fronts.iter().flat_map(|front| front.answered()).collect();
+        let answered: Vec<_> = scene.fronts.iter().flat_map(|front| front.answered()).collect();
+        let shelved = scene.fronts.iter().flat_map(|front| front.shelved()).collect();
+        cache::write(&mut text, &answered, shelved);
         dns::write(&mut text, answered);
         sockets::write(&mut text, &scene.servers);
         let what = "Lines of log and errors that were dropped, since their reader is too slow.";

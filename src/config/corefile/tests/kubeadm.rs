@@ -14,7 +14,6 @@ use crate::zone::{Fallthrough, Pods, Spec};
 const WARNINGS: &[&str] = &[
     "14:8: 'max_concurrent' of 'forward' is not in effect yet: the number of queries \
      is bounded by sockets alone",
-    "16:5: 'cache' is not in effect yet: answers of upstreams are not kept",
     "20:5: 'loop' is not in effect yet: a loop of forwarding is not looked for",
 ];
 
