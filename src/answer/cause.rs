@@ -71,6 +71,8 @@ pub enum Cause {
     Blocked,
     /// The access list lets nothing be told.
     Filtered,
+    /// A template of the configuration says so.
+    Template,
     /// The asked type or class is not served.
     NotServed,
     /// The message is malformed, or asks for something unknown.

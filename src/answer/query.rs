@@ -33,8 +33,39 @@ pub enum Rcode {
     NotImp = 4,
     /// `REFUSED`.
     Refused = 5,
+    /// `YXDOMAIN`.
+    YxDomain = 6,
+    /// `YXRRSET`.
+    YxRrset = 7,
+    /// `NXRRSET`.
+    NxRrset = 8,
+    /// `NOTAUTH`.
+    NotAuth = 9,
+    /// `NOTZONE`.
+    NotZone = 10,
     /// `BADVERS`, which needs an OPT record.
     BadVers = 16,
+}
+
+impl Rcode {
+    /// The code of this number; `None` where none of them has it.
+    pub fn of(number: u16) -> Option<Self> {
+        const ALL: [Rcode; 12] = [
+            Rcode::NoError,
+            Rcode::FormErr,
+            Rcode::ServFail,
+            Rcode::NxDomain,
+            Rcode::NotImp,
+            Rcode::Refused,
+            Rcode::YxDomain,
+            Rcode::YxRrset,
+            Rcode::NxRrset,
+            Rcode::NotAuth,
+            Rcode::NotZone,
+            Rcode::BadVers,
+        ];
+        ALL.into_iter().find(|code| u16::from(*code as u8) == number)
+    }
 }
 
 /// Why a datagram is not a query that could be answered from data.
@@ -200,6 +231,11 @@ impl Query {
     /// The asked type; without meaning where no question could be read.
     pub fn qtype(&self) -> u16 {
         self.qtype
+    }
+
+    /// The asked class; without meaning where no question could be read.
+    pub fn qclass(&self) -> u16 {
+        self.qclass
     }
 
     /// The asked type, if a question could be read.
