@@ -188,6 +188,7 @@ fn maker(cause: Cause) -> Maker {
         Cause::NotOurs | Cause::Malformed | Cause::NotServed => Maker::Server,
         Cause::Identity => Maker::Chaos,
         Cause::Blocked | Cause::Filtered => Maker::Acl,
+        Cause::Template => Maker::Template,
         _ => Maker::Kubernetes,
     }
 }
@@ -213,7 +214,7 @@ pub(super) fn decide(
     work: Work<'_>,
     out: &mut [u8],
 ) -> Outcome {
-    let Work { message, query, read, ahead, asker, transport, rotation } = work;
+    let Work { message, query, read, asker, transport, rotation, .. } = work;
     let settings = block.map_or(&NO_BLOCK, |block| block.settings_for(query.asked()));
     let desk = answer::Desk { view, settings, transport, rotation };
     match (read, block) {
@@ -227,12 +228,26 @@ pub(super) fn decide(
             let refuse =
                 |rcode, cause, out| answer::error(&desk, message, query, rcode, cause, out);
             match block.guard.judge(asked, qtype, asker.from().ip()) {
-                AclAction::Allow => answer::respond(&desk, message, query, ahead, out),
+                AclAction::Allow => allowed(block, &desk, work, out),
                 AclAction::Block => refuse(Rcode::Refused, Cause::Blocked, out),
                 AclAction::Filter => refuse(Rcode::NoError, Cause::Filtered, out),
                 AclAction::Drop => Outcome::Silence,
             }
         }
-        (Ok(()), Some(_)) => answer::respond(&desk, message, query, ahead, out),
+        (Ok(()), Some(block)) => allowed(block, &desk, work, out),
     }
+}
+
+/// Answers whoever may be answered: by a template of the block, else from its view.
+#[inline]
+fn allowed(block: &Block, desk: &answer::Desk<'_>, work: Work<'_>, out: &mut [u8]) -> Outcome {
+    let Work { message, query, ahead, asker, .. } = work;
+    // CoreDNS lets `chaos` act before `template`.
+    if !block.templates.is_empty()
+        && !answer::is_about_server(desk.settings, query)
+        && let Some(made) = block.templates.answer(message, query, || asker.from().ip())
+    {
+        return answer::written(desk, message, query, &made.said(), out);
+    }
+    answer::respond(desk, message, query, ahead, out)
 }

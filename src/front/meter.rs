@@ -41,12 +41,14 @@ pub enum Maker {
     Chaos = 3,
     /// `acl`.
     Acl = 4,
+    /// `template`.
+    Template = 5,
 }
 
 impl Maker {
     /// Every maker, in the order of its counters.
-    pub const ALL: [Self; 5] =
-        [Self::Server, Self::Kubernetes, Self::Forward, Self::Chaos, Self::Acl];
+    pub const ALL: [Self; 6] =
+        [Self::Server, Self::Kubernetes, Self::Forward, Self::Chaos, Self::Acl, Self::Template];
 
     /// The directive's name; empty for the server itself.
     pub fn directive(self) -> &'static str {
@@ -56,6 +58,7 @@ impl Maker {
             Self::Forward => "forward",
             Self::Chaos => "chaos",
             Self::Acl => "acl",
+            Self::Template => "template",
         }
     }
 }

@@ -11,6 +11,7 @@ mod guard;
 mod local;
 mod meter;
 mod plan;
+mod template;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

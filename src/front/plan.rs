@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::guard::Guard;
 use super::meter::{Counts, Meter};
+use super::template::Templates;
 use crate::answer::{self, Asked, Identity, Settings};
 use crate::config::{Forward, Listen, ServerBlock, host_name};
 use crate::name::Name;
@@ -34,6 +35,8 @@ pub struct Block {
     pub(super) errors: bool,
     /// Who is answered what.
     pub(super) guard: Guard,
+    /// What the configuration answers itself.
+    pub(super) templates: Templates,
     listen: Vec<Listen>,
 }
 
@@ -57,6 +60,7 @@ impl Block {
             settings: [settings.clone(), Settings { upstream: false, ..settings }],
             errors: config.errors.is_some(),
             guard: Guard::new(&config.acl),
+            templates: Templates::new(config),
             listen: config.listen.clone(),
         }
     }

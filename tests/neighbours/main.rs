@@ -13,3 +13,5 @@ mod program;
 #[allow(dead_code)] // The command line's tests use the rest.
 #[path = "../cli/run.rs"]
 mod run;
+#[cfg(test)]
+mod template;

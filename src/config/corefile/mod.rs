@@ -26,6 +26,9 @@ mod source;
 mod tests;
 mod words;
 
+pub use mnemonics::{class_mnemonic, class_number, type_mnemonic, type_number};
+pub(in crate::config) use words::nearest;
+
 use std::path::Path;
 
 use super::error::{ConfigError, Findings};
