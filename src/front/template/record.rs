@@ -31,8 +31,7 @@ struct Word {
 pub(super) fn parse(text: &str, section: Section) -> Option<Record> {
     let words = words(text.trim_start_matches(['\r', '\n']))?;
     let (owner, mut rest) = words.split_first()?;
-    // A directive is no record.
-    if owner.quoted || owner.text.starts_with('$') {
+    if owner.quoted {
         return None;
     }
     let (mut ttl, mut class) = (None, None);
