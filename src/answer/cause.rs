@@ -86,6 +86,8 @@ pub enum Cause {
     Blocked,
     /// The access list lets nothing be told.
     Filtered,
+    /// A template of the configuration says so.
+    Template,
     /// The asked type or class is not served.
     NotServed,
     /// The message is malformed, or asks for something unknown.
@@ -127,8 +129,8 @@ impl Cause {
     #[inline]
     pub fn place(self) -> Option<usize> {
         Some(match self {
-            // What a hosts file or a cache has is as plain as the cluster's data.
-            Self::Plain | Self::Hosts | Self::Kept(_) => return None,
+            // What a template, a hosts file or a cache has is as plain as the cluster's data.
+            Self::Plain | Self::Template | Self::Hosts | Self::Kept(_) => return None,
             Self::NotOurs => 0,
             Self::NoSuchName => 1,
             Self::NoNamespace => 2,

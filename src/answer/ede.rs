@@ -91,6 +91,14 @@ impl ExtendedError {
         Some(Self { code, text: [0; TEXT_MOST], len: 0 })
     }
 
+    /// What somebody else has found to say; of a text as much as fits.
+    pub(super) fn told(code: u16, text: &str) -> Self {
+        let mut error = Self { code, text: [0; TEXT_MOST], len: 0 };
+        let written = error.write_str(text);
+        let _ = written;
+        error
+    }
+
     /// What there is to say about an answer from this view.
     pub(super) fn of(view: &View, rcode: Rcode, cause: Cause) -> Option<Self> {
         let mut error = Self { code: code::NOT_READY, text: [0; TEXT_MOST], len: 0 };

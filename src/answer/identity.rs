@@ -49,10 +49,16 @@ impl Identity {
     }
 }
 
+/// Whether there is something to say to a query of class CH.
+pub(super) fn answers(settings: &Settings, query: &Query) -> bool {
+    settings.identity.texts(query.asked.name()).is_some()
+        && matches!(query.qtype, rtype::TXT | rtype::ANY)
+}
+
 /// Answers a query of class CH; `None` where there is nothing to say.
 pub(super) fn answer(settings: &Settings, query: &Query, mut reply: Reply<'_>) -> Option<Outcome> {
     let texts = settings.identity.texts(query.asked.name())?;
-    if !matches!(query.qtype, rtype::TXT | rtype::ANY) {
+    if !answers(settings, query) {
         return None;
     }
     for text in texts {

@@ -12,6 +12,7 @@ mod ede;
 mod identity;
 mod kept;
 mod message;
+mod plain;
 mod query;
 mod reply;
 mod resolve;
@@ -24,17 +25,19 @@ pub use crate::name::is_within;
 pub use cause::{Cause, Failure, KeptAs};
 pub use identity::{IDENTITY_MOST, Identity};
 pub use kept::{Kept, KeptKind, question_of, repeat};
+pub use plain::{PlainRecord, plain_answer};
 pub use query::{Asked, Edns, Query, Rcode, Reject, rcode_name};
+pub use reply::Section;
 pub use resolve::Ahead;
 pub use resolve::reverse_address;
 pub use walk::{Line, records, walk};
-pub use written::{Written, written};
+pub use written::{Record, Said, written};
 
 use crate::zone::record::QNAME_POINTER;
 use crate::zone::{View, ZoneKind};
 use alias::Outside;
 use ede::ExtendedError;
-use reply::{Reply, Section};
+use reply::Reply;
 use resolve::{Located, Node};
 use write::{Writer, rtype};
 
@@ -310,6 +313,11 @@ fn refined(view: &View, query: &Query, located: &Located<'_>, cause: Cause) -> C
     let namespace =
         query.asked.slice(located.depth.saturating_sub(2), located.depth.saturating_sub(1));
     if view.has_namespace(namespace) { cause } else { Cause::NoNamespace }
+}
+
+/// Whether the query is about the server, and answered whatever else a configuration says.
+pub fn is_about_server(settings: &Settings, query: &Query) -> bool {
+    query.qclass == identity::CLASS_CH && identity::answers(settings, query)
 }
 
 /// How long a response may be, in octets.

@@ -33,8 +33,39 @@ pub enum Rcode {
     NotImp = 4,
     /// `REFUSED`.
     Refused = 5,
+    /// `YXDOMAIN`.
+    YxDomain = 6,
+    /// `YXRRSET`.
+    YxRrset = 7,
+    /// `NXRRSET`.
+    NxRrset = 8,
+    /// `NOTAUTH`.
+    NotAuth = 9,
+    /// `NOTZONE`.
+    NotZone = 10,
     /// `BADVERS`, which needs an OPT record.
     BadVers = 16,
+}
+
+impl Rcode {
+    /// The code of this number; `None` where none of them has it.
+    pub fn of(number: u16) -> Option<Self> {
+        const ALL: [Rcode; 12] = [
+            Rcode::NoError,
+            Rcode::FormErr,
+            Rcode::ServFail,
+            Rcode::NxDomain,
+            Rcode::NotImp,
+            Rcode::Refused,
+            Rcode::YxDomain,
+            Rcode::YxRrset,
+            Rcode::NxRrset,
+            Rcode::NotAuth,
+            Rcode::NotZone,
+            Rcode::BadVers,
+        ];
+        ALL.into_iter().find(|code| u16::from(*code as u8) == number)
+    }
 }
 
 /// A response code by its name in the IANA registry, as far as it has one; 16 is BADVERS, since what

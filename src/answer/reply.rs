@@ -22,9 +22,12 @@ const OPTION_HEAD: usize = 4;
 
 /// A section of a message behind the question.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Section {
+pub enum Section {
+    /// What was asked for.
     Answer = 0,
+    /// Who says so.
     Authority = 1,
+    /// What helps beside it.
     Additional = 2,
 }
 

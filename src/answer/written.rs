@@ -1,45 +1,73 @@
-//! Answers that a configuration writes itself, put into the form of a response.
+//! Responses whose records stand ready, such as those of `template`: written, not looked up.
 
+use super::ede::ExtendedError;
+use super::query::{Query, Rcode};
 use super::reply::{Full, Reply};
-use super::{Cause, Desk, Outcome, Query, Rcode, limit};
-use crate::zone::record::QNAME_POINTER;
+use super::{Cause, Desk, Outcome, Section, limit};
 
-/// A record of the question's name.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Written<'r> {
+/// A record as it is sent, but for the place of its owner's name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Record {
+    /// Where it belongs.
+    pub section: Section,
+    /// The owner's name in wire form.
+    pub owner: Vec<u8>,
     /// Its type.
     pub rtype: u16,
+    /// Its class.
+    pub class: u16,
     /// Its TTL, in seconds.
     pub ttl: u32,
-    /// Its data, in wire form and not compressed.
-    pub data: &'r [u8],
+    /// Its data in wire form, no name of it compressed.
+    pub data: Vec<u8>,
 }
 
-/// An authoritative answer of these records. What does not fit is left out, with TC.
-pub fn written<'r>(
+/// What is said to a query, and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Said<'s> {
+    /// The response code.
+    pub rcode: Rcode,
+    /// Who says so may say so (AA).
+    pub authoritative: bool,
+    /// The records, section after section.
+    pub records: &'s [Record],
+    /// An extended error (RFC 8914), for whoever asks with EDNS.
+    pub error: Option<(u16, &'s str)>,
+    /// Why it is what it is.
+    pub cause: Cause,
+}
+
+/// Writes what is said: as many records as fit, with TC where answers or authorities are left out.
+pub fn written(
     desk: &Desk<'_>,
     message: &[u8],
     query: &Query,
-    records: impl Iterator<Item = Written<'r>>,
-    cause: Cause,
+    said: &Said<'_>,
     out: &mut [u8],
 ) -> Outcome {
+    let Said { rcode, authoritative, records, error, cause } = *said;
     let mut reply = Reply::new(out, message, query, limit(desk, query));
-    for record in records {
-        if reply.record(|reply| write(reply, query, record)).is_err() {
-            break;
+    for section in [Section::Answer, Section::Authority, Section::Additional] {
+        reply.section(section);
+        let of_section = records.iter().filter(|record| record.section == section);
+        for record in of_section {
+            // What does not fit is marked as such by the reply.
+            if reply.record(|reply| write(reply, record)).is_err() {
+                break;
+            }
         }
     }
-    let rcode = Rcode::NoError;
-    Outcome::Reply { len: reply.finish(query, rcode, true, desk.settings, None), rcode, cause }
+    let error = error.filter(|_| query.edns.is_some());
+    let error = error.map(|(code, text)| ExtendedError::told(code, text));
+    let len = reply.finish(query, rcode, authoritative, desk.settings, error.as_ref());
+    Outcome::Reply { len, rcode, cause }
 }
 
-fn write(reply: &mut Reply<'_>, query: &Query, record: Written<'_>) -> Result<(), Full> {
-    let length = u16::try_from(record.data.len()).map_err(|_| Full)?;
-    reply.raw(&QNAME_POINTER.to_be_bytes())?;
+fn write(reply: &mut Reply<'_>, record: &Record) -> Result<(), Full> {
+    reply.name(&record.owner)?;
     reply.raw(&record.rtype.to_be_bytes())?;
-    reply.raw(&query.qclass.to_be_bytes())?;
+    reply.raw(&record.class.to_be_bytes())?;
     reply.raw(&record.ttl.to_be_bytes())?;
-    reply.raw(&length.to_be_bytes())?;
-    reply.raw(record.data)
+    reply.raw(&u16::try_from(record.data.len()).map_err(|_| Full)?.to_be_bytes())?;
+    reply.raw(&record.data)
 }

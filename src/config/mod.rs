@@ -11,6 +11,7 @@ mod corefile;
 mod directives;
 mod error;
 mod flags;
+mod gotext;
 mod interfaces;
 mod quick;
 mod table;
@@ -25,7 +26,10 @@ use crate::name::Name;
 use crate::zone;
 
 pub use command::{Command, Corefile, Exit, Run, read, read_again};
-pub use corefile::{class_name, read as read_corefile, type_name};
+pub use corefile::{
+    class_mnemonic, class_name, class_number, read as read_corefile, type_mnemonic, type_name,
+    type_number,
+};
 pub use directives::{
     Acl, AclAction, AclRule, AnswerRule, Balance, Cache, Carrier, Chaos, Consolidate, Errors,
     Forward, Half, Health, HealthCheck, Hosts, HostsEntry, LoadBalance, Log, LogClass, Monitor,
@@ -34,6 +38,7 @@ pub use directives::{
 };
 pub use error::{ConfigError, Position, Warning};
 pub use flags::{LogFormat, LogLevel, LogOptions};
+pub use gotext::{Piece, RecordTemplate};
 pub use interfaces::{Interface, host_name, interfaces};
 pub use value::{Cidr, DNS_PORT, MAX_UPSTREAMS};
 

@@ -86,7 +86,7 @@ pub(super) const DIRECTIVES: &[Known] = &[
     once("dnssec", Refused("answers are not signed; sign the zone elsewhere")),
     once("tls", Refused("end TLS in front of this server; only plain DNS is served")),
     once("minimal", Done),
-    many("template", Unbuilt("its names would be answered by somebody else")),
+    many("template", Done),
     many("transfer", Unbuilt("secondary servers would get no zone")),
     once("dynupdate", Refused("change the cluster's objects instead")),
     once("hosts", Done),

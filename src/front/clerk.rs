@@ -289,6 +289,7 @@ fn maker(cause: Cause) -> Maker {
         Cause::Blocked | Cause::Filtered => Maker::Acl,
         Cause::Hosts => Maker::Hosts,
         Cause::Kept(_) => Maker::Cache,
+        Cause::Template => Maker::Template,
         _ => Maker::Kubernetes,
     }
 }
@@ -343,6 +344,13 @@ fn before(
             AclAction::Filter => return refuse(Rcode::NoError, Cause::Filtered),
             AclAction::Drop => return Some(Outcome::Silence),
         }
+    }
+    // CoreDNS lets `chaos` act before `template`.
+    if !block.templates.is_empty()
+        && !answer::is_about_server(desk.settings, query)
+        && let Some(made) = block.templates.answer(message, query, || asker.from().ip())
+    {
+        return Some(answer::written(desk, message, query, &made.said(), out));
     }
     let (hosts, table) = (block.hosts.as_ref()?, source.hosts?);
     hosts.answer(table, desk, message, query, out)

@@ -45,11 +45,13 @@ pub enum Maker {
     Hosts = 5,
     /// `cache`.
     Cache = 6,
+    /// `template`.
+    Template = 7,
 }
 
 impl Maker {
     /// Every maker, in the order of its counters.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Server,
         Self::Kubernetes,
         Self::Forward,
@@ -57,6 +59,7 @@ impl Maker {
         Self::Acl,
         Self::Hosts,
         Self::Cache,
+        Self::Template,
     ];
 
     /// The directive's name; empty for the server itself.
@@ -69,6 +72,7 @@ impl Maker {
             Self::Acl => "acl",
             Self::Hosts => "hosts",
             Self::Cache => "cache",
+            Self::Template => "template",
         }
     }
 }

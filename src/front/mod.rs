@@ -14,6 +14,7 @@ mod journal;
 mod local;
 mod meter;
 mod plan;
+mod template;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

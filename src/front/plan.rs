@@ -12,6 +12,7 @@ use super::guard::Guard;
 use super::hosts::Hosts;
 use super::journal::{Errors, Journal, Log};
 use super::meter::{Counts, Meter};
+use super::template::Templates;
 use crate::answer::{self, Asked, Identity, Settings};
 use crate::cache::{HALVES, HalfKind};
 use crate::config::{Forward, Listen, ServerBlock, host_name};
@@ -45,6 +46,8 @@ pub struct Block {
     pub(super) guard: Guard,
     /// Names that are answered before the cluster's.
     pub(super) hosts: Option<Hosts>,
+    /// What the configuration answers itself.
+    pub(super) templates: Templates,
     listen: Vec<Listen>,
 }
 
@@ -72,6 +75,7 @@ impl Block {
             log: None,
             guard: Guard::new(&config.acl),
             hosts: config.hosts.as_ref().map(Hosts::new),
+            templates: Templates::new(config),
             listen: config.listen.clone(),
         }
     }
@@ -79,7 +83,7 @@ impl Block {
     /// Nothing acts before the cluster's names are looked at.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.guard.is_empty() && self.hosts.is_none()
+        self.guard.is_empty() && self.hosts.is_none() && self.templates.is_empty()
     }
 
     /// Puts `log` and `errors` of the same block of the configuration in effect. All blocks of a

@@ -18,6 +18,8 @@ mod program;
 #[path = "../cli/run.rs"]
 mod run;
 #[cfg(test)]
+mod template;
+#[cfg(test)]
 #[allow(dead_code)] // The cache's tests use the rest.
 #[path = "../cache/upstream.rs"]
 mod upstream;

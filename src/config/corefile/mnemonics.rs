@@ -121,6 +121,31 @@ const RCODES: &[(&str, u16)] = &[
     ("BADCOOKIE", 23),
 ];
 
+/// The mnemonic of a class; nothing where it has none.
+pub fn class_mnemonic(class: u16) -> &'static str {
+    class_name(class).unwrap_or("")
+}
+
+/// The mnemonic of a record type; nothing where it has none.
+pub fn type_mnemonic(record_type: u16) -> &'static str {
+    type_name(record_type).unwrap_or("")
+}
+
+/// The class of a mnemonic in capital letters; `CLASS4` (RFC 3597, section 5) is one too.
+pub fn class_number(text: &str) -> Option<u16> {
+    numbered(text, "CLASS", CLASSES)
+}
+
+/// The record type of a mnemonic in capital letters; `TYPE65280` is one too.
+pub fn type_number(text: &str) -> Option<u16> {
+    numbered(text, "TYPE", TYPES)
+}
+
+fn numbered(text: &str, prefix: &str, known: &[(&str, u16)]) -> Option<u16> {
+    let number = text.strip_prefix(prefix).and_then(|number| number.parse().ok());
+    number.or_else(|| known.iter().find(|known| known.0 == text).map(|known| known.1))
+}
+
 /// The mnemonic of a class.
 pub fn class_name(class: u16) -> Option<&'static str> {
     name(class, CLASSES)
@@ -143,11 +168,7 @@ pub(super) fn class(token: &Token, findings: &mut Findings) -> Option<u16> {
 /// Reads a record type; `TYPE65280` (RFC 3597, section 5) does too.
 pub(super) fn record_type(token: &Token, findings: &mut Findings) -> Option<u16> {
     value(token, findings, |text| {
-        let number = text.strip_prefix("TYPE").and_then(|number| number.parse().ok());
-        match number {
-            Some(number) => Ok(number),
-            None => find(text, TYPES, "a record type such as A or SRV"),
-        }
+        type_number(text).ok_or_else(|| format!("'{text}' is not a record type such as A or SRV"))
     })
 }
 

@@ -26,6 +26,9 @@ mod source;
 mod tests;
 mod words;
 
+pub use mnemonics::{class_mnemonic, class_number, type_mnemonic, type_number};
+pub(in crate::config) use words::nearest;
+
 use std::path::Path;
 
 pub use mnemonics::{class_name, type_name};

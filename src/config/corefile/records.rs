@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::args::{number, pattern, value, zones};
 use super::lexer::Token;
+use super::mnemonics;
 use super::parser::Directive;
-use super::{golang, mnemonics};
 use crate::cluster::parse_address;
 use crate::config::error::Findings;
-use crate::config::{Hosts, HostsEntry, Template};
+use crate::config::{Hosts, HostsEntry, RecordTemplate, Template};
 use crate::name::Name;
 use crate::zone::Fallthrough;
 
@@ -90,6 +90,10 @@ fn host(arg: &Token, findings: &mut Findings) -> Option<Name> {
     })
 }
 
+/// The last response code that stands in a header alone (RFC 6895, section 2.3): what is larger has
+/// its upper part in an OPT record.
+const MAX_RCODE: u16 = 15;
+
 const TEMPLATE_OPTIONS: &[&str] = &[
     "match",
     "answer",
@@ -153,14 +157,21 @@ fn template_option(found: &mut Template, option: &Directive, findings: &mut Find
                 _ => &mut found.authority,
             };
             for arg in &option.args {
-                if value(arg, findings, golang::check_template).is_some() {
-                    section.push(arg.text.clone());
-                }
+                section.extend(value(arg, findings, RecordTemplate::parse));
             }
         }
         "rcode" => {
             if let Some(arg) = option.single("rcode CODE", findings) {
                 found.rcode = mnemonics::rcode(arg, findings).unwrap_or_default();
+                if found.rcode > MAX_RCODE {
+                    let code = &arg.text;
+                    findings.error(
+                        arg.at,
+                        format!(
+                            "'{code}' needs EDNS, which not every client speaks; write another code"
+                        ),
+                    );
+                }
             }
         }
         "ederror" if option.has_args(1, 2, "ederror CODE [REASON]", findings) => {

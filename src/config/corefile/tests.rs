@@ -180,8 +180,8 @@ const FAULTS: &[(&str, &str)] = &[
         "Corefile:2:1: 'proxy' is no directive any more: CoreDNS has dropped it in 1.5.0; write 'forward'",
     ),
     (
-        ".\ntemplate IN A",
-        "Corefile:2:1: 'template' is not built yet, and its names would be answered by somebody else; remove it",
+        ".\ntemplate IN A {\n rcode BADVERS\n}",
+        "Corefile:3:8: 'BADVERS' needs EDNS, which not every client speaks; write another code",
     ),
     (
         ".\nrewrite name a b",

@@ -38,7 +38,7 @@ fn suggestion(word: &str, known: &[&str]) -> String {
 
 /// The known word that is fewest edits (a letter more, less, other, or swapped with its neighbour)
 /// away, the first of several; nothing where all are far.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(in crate::config) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let limit = word.chars().count().div_ceil(3).min(MAX_EDITS);
     let word = word.to_lowercase();
     known

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Pattern;
+use crate::config::RecordTemplate;
 use crate::name::Name;
 use crate::zone::Fallthrough;
 
@@ -49,13 +50,13 @@ pub struct Template {
     pub zones: Vec<Name>,
     /// Names that fit one of these are answered; every name where empty.
     pub matches: Vec<Pattern>,
-    /// Records of the answer section, each a template of Go's.
-    pub answer: Vec<String>,
+    /// Records of the answer section.
+    pub answer: Vec<RecordTemplate>,
     /// Records of the additional section.
-    pub additional: Vec<String>,
+    pub additional: Vec<RecordTemplate>,
     /// Records of the authority section.
-    pub authority: Vec<String>,
-    /// The response code.
+    pub authority: Vec<RecordTemplate>,
+    /// The response code; one of those that need no EDNS.
     pub rcode: u16,
     /// An extended DNS error (RFC 8914) and its text.
     pub ede: Option<(u16, String)>,

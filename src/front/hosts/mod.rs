@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use crate::answer::{self, Asked, Cause, Outcome, Query, Rcode, Written, is_within};
+use crate::answer::{self, Asked, Cause, Outcome, Query, Rcode, PlainRecord, is_within};
 use crate::config;
 use crate::name::Name;
 use crate::zone::Fallthrough;
@@ -77,9 +77,9 @@ impl Hosts {
         if qtype == PTR {
             // Zones are about names alone, and an address without a name is for whoever comes next.
             let names = table.address(reverse_address(asked)?);
-            let records = names.iter().map(|data| Written { rtype: PTR, ttl, data });
+            let records = names.iter().map(|data| PlainRecord { rtype: PTR, ttl, data });
             return (!names.is_empty())
-                .then(|| answer::written(desk, message, query, records, cause, out));
+                .then(|| answer::plain_answer(desk, message, query, records, cause, out));
         }
         let holds = |zone: &Name| is_within(asked.name(), zone.as_wire());
         if !self.config.zones.iter().any(holds) {
@@ -99,8 +99,8 @@ impl Hosts {
             _ if self.config.fallthrough_unsupported => return None,
             _ => (A, &[][..]),
         };
-        let records = set.iter().map(|data| Written { rtype, ttl, data });
-        Some(answer::written(desk, message, query, records, cause, out))
+        let records = set.iter().map(|data| PlainRecord { rtype, ttl, data });
+        Some(answer::plain_answer(desk, message, query, records, cause, out))
     }
 }
 

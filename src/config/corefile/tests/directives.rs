@@ -11,8 +11,8 @@ use crate::config::{
     Acl, AclAction, AclRule, AnswerRule, Balance, Cache, Carrier, Chaos, Cidr, Config, Consolidate,
     Errors, Forward, Half, Health, HealthCheck, Hosts, HostsEntry, LoadBalance, Log, LogClass,
     LogLevel, Monitor, NameMatch, Nsid, Pattern, Policy, Prefetch, Prometheus, Protocol, Ready,
-    Reload, Rewrite, Rewritten, ServeStale, ServerBlock, Template, Tls, Transfer, TransferTo,
-    Upstream,
+    RecordTemplate, Reload, Rewrite, Rewritten, ServeStale, ServerBlock, Template, Tls, Transfer,
+    TransferTo, Upstream,
 };
 use crate::name::Name;
 use crate::zone::Fallthrough;
@@ -318,6 +318,7 @@ fn written_records() {
         ede: None,
         fallthrough: Fallthrough::Never,
     };
+    let record = |text: &str| RecordTemplate::parse(text).unwrap();
     let entry = |address: &str, texts: &[&str]| HostsEntry {
         address: address.parse().unwrap(),
         names: names(texts),
@@ -353,9 +354,9 @@ fn written_records() {
                     record_type: 255,
                     zones: names(&["a"]),
                     matches: vec![pattern("^x\\."), pattern("y [a-z]+")],
-                    answer: vec!["{{ .Name }} 60 IN A 192.0.2.1".into()],
-                    additional: vec!["a. 60 IN A 192.0.2.1".into()],
-                    authority: vec!["{{ .Zone }} 60 IN NS a.".into()],
+                    answer: vec![record("{{ .Name }} 60 IN A 192.0.2.1")],
+                    additional: vec![record("a. 60 IN A 192.0.2.1")],
+                    authority: vec![record("{{ .Zone }} 60 IN NS a.")],
                     rcode: 3,
                     ede: Some((21, "no v6".into())),
                     fallthrough: Fallthrough::Always,
