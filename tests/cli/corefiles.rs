@@ -68,7 +68,6 @@ fn distributions() -> Vec<Distribution> {
 }
 
 fn in_full(line: &str, grade: &str) -> String {
-    let wrong = "is not built yet, and its names would be answered by somebody else; remove it";
     let mut line = format!("{grade}: Corefile:{line}");
     for (short, text) in [("LOOP", LOOP), ("CONCURRENT", CONCURRENT)] {
         line = line.replace(short, text);

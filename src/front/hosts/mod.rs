@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use crate::answer::{self, Asked, Cause, Outcome, Query, Rcode, PlainRecord, is_within};
+use crate::answer::{self, Asked, Cause, Outcome, PlainRecord, Query, Rcode, is_within};
 use crate::config;
 use crate::name::Name;
 use crate::zone::Fallthrough;
