@@ -25,6 +25,8 @@ use fingerpost::zone::View;
 use queries::{KINDS, Messages, Part};
 use support::{Numbers, median, nanoseconds, view};
 
+/// How often all messages are answered in a round of threads: long enough for changes beside them.
+const PASSES: usize = 8;
 /// Changes a second beside the answers.
 const CHANGES: u32 = 1_000;
 
@@ -80,14 +82,16 @@ fn threads(
         .into();
     let cases = [(1, false), (2, false), (1, true), (2, true)];
     let mut figures = [const { Vec::new() }; 4];
-    let mut changes_made = 0;
+    let (mut changes_made, mut turn) = (0, 0);
     for _ in 0..rounds {
         for ((count, changes), figures) in cases.into_iter().zip(&mut figures) {
             let stop = AtomicBool::new(false);
             let made = AtomicUsize::new(0);
             figures.push(thread::scope(|scope| {
                 if changes {
-                    scope.spawn(|| change(registry, &mut publisher, services, &stop, &made));
+                    scope.spawn(|| {
+                        change(registry, &mut publisher, services, &mut turn, &stop, &made);
+                    });
                 }
                 let rate = together(registry, &messages[..count]);
                 stop.store(true, Ordering::Release);
@@ -123,10 +127,12 @@ fn together(registry: &Registry, messages: &[Messages]) -> f64 {
                     let began = Instant::now();
                     // The newest view for every few batches, as a worker has it.
                     let newest = registry.view();
-                    for part in messages.parts(8 * BATCH) {
-                        batched(&newest.load(), part);
+                    for _ in 0..PASSES {
+                        for part in messages.parts(8 * BATCH) {
+                            batched(&newest.load(), part);
+                        }
                     }
-                    messages.len() as f64 / began.elapsed().as_secs_f64()
+                    (PASSES * messages.len()) as f64 / began.elapsed().as_secs_f64()
                 })
             })
             .collect();
@@ -139,23 +145,26 @@ fn change(
     registry: &Registry,
     publisher: &mut Publisher,
     services: usize,
+    turn: &mut u32,
     stop: &AtomicBool,
     made: &AtomicUsize,
 ) {
     let pause = Duration::from_secs(1) / CHANGES;
     let began = Instant::now();
-    for turn in 1_u32.. {
+    for count in 1.. {
         if stop.load(Ordering::Acquire) {
             return;
         }
-        let mut service = support::service(turn as usize * 4 % services);
-        let [a, b, c, d] = (0x0a80_0000 + turn).to_be_bytes();
+        // Another address each time, in every round: what is the same is no change.
+        *turn += 1;
+        let mut service = support::service(*turn as usize * 4 % services);
+        let [a, b, c, d] = (0x0a80_0000 + *turn).to_be_bytes();
         service.cluster_ips = ClusterIps::Addresses(smallvec::smallvec![[a, b, c, d].into()]);
         registry.apply([Change::Put(Object::Service(service))]);
         if publisher.publish() {
             made.fetch_add(1, Ordering::Relaxed);
         }
-        thread::sleep((pause * turn).saturating_sub(began.elapsed()));
+        thread::sleep((pause * count).saturating_sub(began.elapsed()));
     }
 }
 

@@ -41,7 +41,8 @@ fn mix(numbers: &mut Numbers, services: usize) -> Vec<u8> {
 
 fn service(numbers: &mut Numbers, services: usize) -> String {
     // Cluster-IP Services only: three of four.
-    let n = numbers.below(services / 4) * 4;
+    let n = numbers.below(services);
+    let n = if n % 4 == 3 { n - 1 } else { n };
     format!("svc-{n}.ns-{}.svc.cluster.local", n % NAMESPACES)
 }
 
