@@ -87,7 +87,7 @@ pub(super) const DIRECTIVES: &[Known] = &[
     once("tls", Refused("end TLS in front of this server; only plain DNS is served")),
     once("minimal", Done),
     many("template", Done),
-    many("transfer", Unbuilt("secondary servers would get no zone")),
+    many("transfer", Next("no zone is transferred; AXFR and IXFR are refused to everybody")),
     once("dynupdate", Refused("change the cluster's objects instead")),
     once("hosts", Done),
     many("route53", Refused(ELSEWHERE)),

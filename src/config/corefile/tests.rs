@@ -192,10 +192,6 @@ const FAULTS: &[(&str, &str)] = &[
         "Corefile:2:13: 'weighted' of 'loadbalance' is not built yet, and addresses would be turned evenly; remove it",
     ),
     (
-        ".\ntransfer {\n to *\n}",
-        "Corefile:2:1: 'transfer' is not built yet, and secondary servers would get no zone; remove it",
-    ),
-    (
         ".\nimport x.conf",
         "Corefile:2:8: 'x.conf' cannot be imported: No such file or directory (os error 2)",
     ),
