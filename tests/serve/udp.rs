@@ -120,7 +120,8 @@ fn a_port_in_use_is_a_fault() {
     let text = error.to_string();
     assert!(text.contains(&taken.address.to_string()) && text.contains("--listen"), "{text}");
 
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    // No other test's client has a port of this address.
+    let listener = TcpListener::bind("127.0.0.2:0").expect("bind");
     let taken = Listen { address: listener.local_addr().expect("address"), implied: false };
     let error = Server::start(Arc::new(Toy), &[taken], options()).err().expect("a fault");
     assert!(matches!(error, ServeError::InUse { transport: "tcp", .. }), "{error}");
@@ -142,7 +143,8 @@ fn an_address_of_nobody_is_a_fault_unless_implied() {
 
 #[test]
 fn the_same_address_twice_is_opened_once() {
-    let free = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    // No other test's client has a port of this address.
+    let free = UdpSocket::bind("127.0.0.2:0").and_then(|socket| socket.local_addr());
     let address = free.expect("a free port");
     let listens = [Listen { address, implied: false }, Listen { address, implied: true }];
     let server = Server::start(Arc::new(Toy), &listens, options()).expect("start");
