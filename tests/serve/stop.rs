@@ -10,7 +10,8 @@ use crate::toy::*;
 
 #[test]
 fn every_datagram_sent_before_the_stop_is_answered() {
-    let server = start(&["127.0.0.1:0", "[::1]:0"], Options { workers: 2, ..options() });
+    // Of this address no other test's client has a port, so that it is free afterwards.
+    let server = start(&["127.0.0.2:0", "[::1]:0"], Options { workers: 2, ..options() });
     let clients: Vec<_> = (0..20).map(|index| udp(server.addresses()[index % 2])).collect();
     // The clerk takes a millisecond for each: most are still queued when the stop comes.
     for id in 0..10 {
@@ -138,7 +139,8 @@ fn a_second_stop_is_at_once() {
 
 #[tokio::test]
 async fn a_server_may_be_dropped_inside_a_runtime() {
-    let server = start(&["127.0.0.1:0"], options());
+    // Of this address no other test's client has a port, so that it is free afterwards.
+    let server = start(&["127.0.0.2:0"], options());
     let address = server.addresses()[0];
     drop(server);
     UdpSocket::bind(address).expect("the UDP port is free");

@@ -153,7 +153,8 @@ fn the_same_address_twice_is_opened_once() {
 
 #[test]
 fn a_dropped_server_leaves_nothing() {
-    let server = start(&["127.0.0.1:0"], Options { workers: 2, ..options() });
+    // Of this address no other test's client has a port, so that it is free afterwards.
+    let server = start(&["127.0.0.2:0"], Options { workers: 2, ..options() });
     let address = server.addresses()[0];
     let client = udp(address);
     client.send(&query(1, DEFER, 60_000)).expect("send");
