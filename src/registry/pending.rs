@@ -59,13 +59,6 @@ impl Pending {
         }
     }
 
-    /// Takes the triggers of what has been taken.
-    pub(super) fn take_triggers(&mut self) -> Vec<(ObjectKey, SystemTime)> {
-        let dirty = &self.dirty;
-        let is_taken = |key: &ObjectKey| !dirty.contains(&Dirty::Service(key.clone()));
-        self.triggers.extract_if(|key, _| is_taken(key)).collect()
-    }
-
     /// Whether a list of this kind is under way that is not the first.
     pub(super) fn is_relisted(&self, kind: Kind) -> bool {
         self.listed.has(kind) && self.lists.get(&kind).is_some_and(|list| list.under_way)

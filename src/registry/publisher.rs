@@ -177,7 +177,8 @@ impl<C: Clock> Publisher<C> {
             state.refused = pending.refused;
             let dirty = std::mem::take(&mut pending.dirty).into_iter().collect();
             let slices_served = !pending.not_served.has(Kind::EndpointSlice);
-            (dirty, pending.take_triggers(), slices_served)
+            // Each is of a Service that was dirty, and all of those are taken.
+            (dirty, std::mem::take(&mut pending.triggers), slices_served)
         };
         let known = Known { waiting: state.waiting, slices_served };
         let dirty = self.with_members(dirty);

@@ -8,7 +8,6 @@ mod table;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -76,7 +75,7 @@ impl Hosts {
         let cause = Cause::Hosts;
         if qtype == PTR {
             // Zones are about names alone, and an address without a name is for whoever comes next.
-            let names = table.address(reverse_address(asked)?);
+            let names = table.address(answer::reverse_address(asked)?);
             let records = names.iter().map(|data| PlainRecord { rtype: PTR, ttl, data });
             return (!names.is_empty())
                 .then(|| answer::plain_answer(desk, message, query, records, cause, out));
@@ -112,11 +111,6 @@ fn falls(fallthrough: &Fallthrough, asked: &Asked) -> bool {
             zones.iter().any(|zone| is_within(asked.name(), zone.as_wire()))
         }
     }
-}
-
-/// The address that a reverse name is of.
-fn reverse_address(asked: &Asked) -> Option<IpAddr> {
-    answer::reverse_address(asked)
 }
 
 /// When a file was changed, and how long it is.
