@@ -44,7 +44,6 @@ fn queries() -> Vec<Vec<u8>> {
         with_edns,
         chaos,
         other,
-        // The last: by then all others have been logged.
         plain("www.example.", RecordType::A),
     ];
     all.iter().map(|message| message.to_vec().expect("a query")).collect()
@@ -97,6 +96,21 @@ fn lines(log: &str) -> Vec<String> {
         .collect()
 }
 
+/// The lines about all queries, sorted: CoreDNS writes each after the answer and in a goroutine of its
+/// own, so that the next query's line may stand before it.
+fn logged(log: impl Fn() -> String) -> Vec<String> {
+    let limit = Instant::now() + PATIENCE;
+    let expected = queries().len();
+    let mut found = lines(&log());
+    while found.len() < expected && Instant::now() < limit {
+        std::thread::sleep(Duration::from_millis(2));
+        found = lines(&log());
+    }
+    assert_eq!(found.len(), expected, "{}", log());
+    found.sort_unstable();
+    found
+}
+
 #[test]
 fn lines_about_queries_are_those_of_coredns() {
     // Nobody listens there for UDP while TCP is held.
@@ -116,13 +130,7 @@ fn lines_about_queries_are_those_of_coredns() {
     let output = served.output();
     ask(coredns.address);
     ask(served.address);
-    let theirs = lines(&coredns.log());
-    assert_eq!(theirs.len(), queries().len(), "{}", coredns.log());
-    let limit = Instant::now() + PATIENCE;
-    let mut ours = Vec::new();
-    while ours.len() < theirs.len() && Instant::now() < limit {
-        ours = lines(&output.lines().join("\n"));
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    let theirs = logged(|| coredns.log());
+    let ours = logged(|| output.lines().join("\n"));
     assert_eq!(ours, theirs);
 }
