@@ -122,34 +122,42 @@ pub(super) struct Place {
     pub(super) column: u32,
 }
 
-/// Turns octet offsets into places; cheapest when they come in rising order.
+/// Turns octet offsets into places. In rising order all of them cost one walk over the text, however
+/// long its lines are.
 #[derive(Debug)]
 pub(super) struct Lines<'a> {
     text: &'a str,
-    start: usize,
-    line: u32,
+    /// The octet that was asked for last, and its place.
+    at: usize,
+    place: Place,
 }
 
 impl<'a> Lines<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, start: 0, line: 1 }
+        Self { text, at: 0, place: Place { line: 1, column: 1 } }
     }
 
     /// The place of octet `at`; the end of the text for one beyond it.
     pub(super) fn locate(&mut self, at: usize) -> Place {
         let at = self.text.floor_char_boundary(at);
-        if at < self.start {
+        if at < self.at {
             *self = Self::new(self.text);
         }
-        let passed = self.text.get(self.start..at).unwrap_or("");
-        if let Some(last) = passed.rfind('\n') {
-            let breaks = passed.bytes().filter(|b| *b == b'\n').count();
-            self.line = self.line.saturating_add(u32::try_from(breaks).unwrap_or(u32::MAX));
-            self.start += last + 1;
-        }
-        let column = self.text.get(self.start..at).unwrap_or("").chars().count();
-        let column = u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1);
-        Place { line: self.line, column }
+        let passed = self.text.get(self.at..at).unwrap_or("");
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let last_line = match passed.rsplit_once('\n') {
+            Some((before, last)) => {
+                let breaks = 1 + before.bytes().filter(|octet| *octet == b'\n').count();
+                self.place.line = self.place.line.saturating_add(number(breaks));
+                self.place.column = 1;
+                last
+            }
+            None => passed,
+        };
+        let characters = number(last_line.chars().count());
+        self.place.column = self.place.column.saturating_add(characters);
+        self.at = at;
+        self.place
     }
 }
 
@@ -181,9 +189,16 @@ mod tests {
     #[test]
     fn places_count_lines_and_characters() {
         let mut lines = Lines::new("aä\nb\n\nc");
-        for (at, line, column) in
-            [(0, 1, 1), (1, 1, 2), (3, 1, 3), (4, 2, 1), (7, 4, 1), (99, 4, 2), (4, 2, 1)]
-        {
+        for (at, line, column) in [
+            (0, 1, 1),
+            (1, 1, 2),
+            (3, 1, 3),
+            (4, 2, 1),
+            (6, 3, 1),
+            (7, 4, 1),
+            (99, 4, 2),
+            (4, 2, 1),
+        ] {
             assert_eq!(lines.locate(at), Place { line, column }, "{at}");
         }
     }
