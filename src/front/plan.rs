@@ -67,7 +67,7 @@ impl Block {
         Self {
             zones: config.zones.clone(),
             view,
-            forward: forward.map(|forward| (forward.clone(), Upstreams::new(forward.addresses()))),
+            forward: forward.map(|forward| (forward.clone(), Upstreams::new(forward))),
             shelf: config.cache.as_ref().filter(|_| forward.is_some()).map(Shelf::new),
             forwards_all: forward.is_none_or(|f| f.from.is_root() && f.except.is_empty()),
             settings: [settings.clone(), Settings { upstream: false, ..settings }],

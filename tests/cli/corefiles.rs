@@ -35,14 +35,7 @@ fn distributions() -> Vec<Distribution> {
         of("kind", corefile!("kind"), &[], kubeadm),
         of("eks", corefile!("eks"), &[], &["14:5: LOOP"]),
         of("gke", corefile!("gke"), &[], &["12:7: CONCURRENT", "15:5: LOOP"]),
-        of(
-            "openshift",
-            corefile!("openshift"),
-            &[],
-            &[
-                "17:9: 'policy' of 'forward' is not in effect yet: upstreams are asked in their order",
-            ],
-        ),
+        of("openshift", corefile!("openshift"), &[], &[]),
         of("minikube", corefile!("minikube"), &[], &["19:8: CONCURRENT", "25:5: LOOP"]),
         of(
             "k3s",

@@ -133,7 +133,7 @@ fn apply(forward: &mut Forward, option: &Directive, findings: &mut Findings) {
         }
         "max_fails" => forward.max_fails = count(option, findings).unwrap_or(forward.max_fails),
         "max_connect_attempts" => {
-            forward.max_connect_attempts = count(option, findings).filter(|count| *count != 0);
+            forward.max_connect_attempts = count(option, findings);
         }
         "max_concurrent" => {
             forward.max_concurrent = count(option, findings).filter(|count| *count != 0);

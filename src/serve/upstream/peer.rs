@@ -1,0 +1,67 @@
+//! One upstream: how a query is put to it, and what is remembered of it.
+
+use std::net::SocketAddr;
+
+use super::health::Health;
+use super::message::{Question, truncated};
+use super::pool::{Keep, Pool};
+use super::udp::{self, MAX_DATAGRAM};
+use super::{Transport, UpstreamError, stream};
+use crate::config::{Carrier, Forward};
+
+/// An upstream.
+#[derive(Debug)]
+pub(super) struct Peer {
+    address: SocketAddr,
+    pub(super) health: Health,
+    /// Connections that wait for another query.
+    pool: Pool,
+}
+
+impl Peer {
+    pub(super) fn new(address: SocketAddr) -> Self {
+        Self { address, health: Health::default(), pool: Pool::default() }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Puts a query to it and awaits a reply that fits. Takes as long as that takes.
+    pub(super) async fn exchange(
+        self: &std::sync::Arc<Self>,
+        rules: &Forward,
+        query: &[u8],
+        question: &Question<'_>,
+        transport: Transport,
+    ) -> Result<Vec<u8>, UpstreamError> {
+        let upstream = self.address;
+        let datagrams = match rules.carrier {
+            Carrier::AsAsked => transport == Transport::Udp,
+            Carrier::Tcp => false,
+            Carrier::PreferUdp => true,
+        };
+        if datagrams {
+            let fault = |source| UpstreamError::Unreachable { upstream, protocol: "UDP", source };
+            let asked = udp::exchange(upstream, rules.source, query, question).await;
+            let reply = asked.map_err(fault)?;
+            if !truncated(&reply) && reply.len() <= MAX_DATAGRAM {
+                return Ok(reply);
+            }
+        }
+        stream::exchange(self, rules, query, question).await
+    }
+
+    /// How its connections are kept.
+    pub(super) fn keep(rules: &Forward) -> Keep {
+        Keep {
+            expire: rules.expire,
+            max_age: rules.max_age,
+            most: rules.max_idle_conns.and_then(|most| usize::try_from(most).ok()),
+        }
+    }
+}
