@@ -71,7 +71,7 @@ pub(super) fn configure(options: QuickOptions) -> Result<Config, String> {
             zones: vec![Name::root()],
             listen,
             kubernetes: Some(kubernetes),
-            forward,
+            forward: forward.into_iter().collect(),
             errors: Some(Errors::default()),
             chaos: Some(Chaos { version: VERSION.into(), authors: Vec::new() }),
             nsid: Some(Nsid { data: None }),

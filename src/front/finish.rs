@@ -11,9 +11,9 @@ use super::cached::Looking;
 use super::clerk::{Source, Work, decide};
 use super::journal::Answer;
 use super::meter::{Answered, Maker};
-use super::plan::{Block, NO_BLOCK, Plan};
+use super::plan::{NO_BLOCK, Plan};
 use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Transport};
-use crate::serve::{Asker, Client, UpstreamError, room};
+use crate::serve::{Asker, Client, room};
 
 /// How many server blocks an alias may lead through: each asks the next as a client would.
 const BLOCKS_MOST: usize = 8;
@@ -183,27 +183,6 @@ impl<'a> Asking<'a> {
         }
         let reply = block.ask(message, query, self.client.transport).await?;
         Ok(fit(reply, desk, message, query))
-    }
-}
-
-impl Block {
-    /// Asks its upstreams.
-    pub(super) async fn ask(
-        &self,
-        message: &[u8],
-        query: &Query,
-        transport: Transport,
-    ) -> Result<Vec<u8>, Failure> {
-        let (_, upstreams) = self.forward.as_ref().ok_or(Failure::Nobody)?;
-        upstreams.ask(message, transport).await.map_err(|error| {
-            if let Some(errors) = &self.errors {
-                errors.tell(query, Rcode::ServFail as u8, &error);
-            }
-            match error {
-                UpstreamError::Nobody => Failure::Nobody,
-                _ => Failure::Unreachable,
-            }
-        })
     }
 }
 

@@ -8,6 +8,7 @@
 mod cached;
 mod clerk;
 mod finish;
+mod forwards;
 mod guard;
 mod hosts;
 mod journal;

@@ -96,7 +96,8 @@ impl Forward {
     /// The same of a name in wire form and lower case, as a query has it.
     pub fn covers_wire(&self, name: &[u8]) -> bool {
         let within = |zone: &Name| is_within(name, zone.as_wire());
-        within(&self.from) && !self.except.iter().any(within)
+        // As CoreDNS has it, the name of the directive itself cannot be excepted.
+        name == self.from.as_wire() || within(&self.from) && !self.except.iter().any(within)
     }
 }
 

@@ -95,6 +95,11 @@ pub(super) fn rcode(message: &[u8]) -> u16 {
     message.get(3).map_or(0, |flags| u16::from(flags & 0x0f))
 }
 
+/// Whether a message has no record in its answer section.
+pub(super) fn is_bare(message: &[u8]) -> bool {
+    message.get(6..8).is_none_or(|count| count == [0, 0])
+}
+
 /// A query for the name servers of a zone, for nobody but to have a reply.
 pub(super) fn probe(zone: &[u8], recursion: bool) -> Vec<u8> {
     let flags = if recursion { RECURSION } else { 0 };

@@ -23,7 +23,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use self::message::{Question, rcode, set_id};
+use self::message::{Question, is_bare, rcode, set_id};
 use self::peer::Peer;
 use self::policy::Order;
 use super::Transport;
@@ -199,6 +199,12 @@ impl Upstreams {
             }
         }
         said
+    }
+
+    /// Whether this reply of an upstream is a reason to ask the next `forward`.
+    pub fn passes_on(&self, reply: &[u8]) -> bool {
+        let code = rcode(reply);
+        self.rules.next.contains(&code) || self.rules.next_on_nodata && code == 0 && is_bare(reply)
     }
 
     /// How many attempts may fail; [`usize::MAX`] where time alone bounds them.

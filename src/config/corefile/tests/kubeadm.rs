@@ -52,10 +52,10 @@ fn the_corefile_of_kubeadm_loads() {
                 Listen { address: "0.0.0.0:53".parse().unwrap(), implied: true },
             ],
             kubernetes: Some(kubernetes),
-            forward: Some(Forward {
+            forward: vec![Forward {
                 max_concurrent: Some(1_000),
                 ..Forward::new(Name::root(), to)
-            }),
+            }],
             errors: Some(Errors::default()),
             health: Some(Health { listen: health, lameduck: Duration::from_secs(5) }),
             ready: Some(Ready { listen: ready, monitor: Monitor::UntilReady }),

@@ -1,0 +1,78 @@
+//! The `forward` directives of one block: which of them a name goes to, and which then.
+#![forbid(unsafe_code)]
+
+use crate::answer::{Failure, Query, Rcode};
+use crate::config::Forward;
+use crate::serve::{Transport, UpstreamError, Upstreams};
+
+use super::plan::Block;
+
+/// Whom a block asks, in the order of the configuration.
+#[derive(Debug)]
+pub(super) struct Forwards(Vec<Upstreams>);
+
+impl Forwards {
+    pub(super) fn new(forwards: &[Forward]) -> Self {
+        Self(forwards.iter().map(Upstreams::new).collect())
+    }
+
+    /// Nobody can be asked.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Every name is forwarded, so that none has to be looked at for it.
+    pub(super) fn cover_all(&self) -> bool {
+        let covers_all = |forward: &Forward| forward.from.is_root() && forward.except.is_empty();
+        self.0.iter().any(|upstreams| covers_all(upstreams.rules()))
+    }
+
+    /// Whether a name in wire form and lower case is forwarded.
+    pub(super) fn cover(&self, name: &[u8]) -> bool {
+        self.of(name).next().is_some()
+    }
+
+    /// Those that forward a name.
+    fn of(&self, name: &[u8]) -> impl Iterator<Item = &Upstreams> {
+        self.0.iter().filter(move |upstreams| upstreams.rules().covers_wire(name))
+    }
+
+    /// Asks the first directive that covers the name, and where its reply is one of those that it
+    /// passes on, the next. The last reply stands.
+    async fn ask(
+        &self,
+        message: &[u8],
+        query: &Query,
+        transport: Transport,
+    ) -> Result<Vec<u8>, UpstreamError> {
+        let mut last = Err(UpstreamError::Nobody);
+        for upstreams in self.of(query.asked().name()) {
+            let reply = upstreams.ask(message, transport).await?;
+            if !upstreams.passes_on(&reply) {
+                return Ok(reply);
+            }
+            last = Ok(reply);
+        }
+        last
+    }
+}
+
+impl Block {
+    /// Asks its upstreams.
+    pub(super) async fn ask(
+        &self,
+        message: &[u8],
+        query: &Query,
+        transport: Transport,
+    ) -> Result<Vec<u8>, Failure> {
+        self.forwards.ask(message, query, transport).await.map_err(|error| {
+            if let Some(errors) = &self.errors {
+                errors.tell(query, Rcode::ServFail as u8, &error);
+            }
+            match error {
+                UpstreamError::Nobody => Failure::Nobody,
+                _ => Failure::Unreachable,
+            }
+        })
+    }
+}
