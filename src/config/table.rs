@@ -134,7 +134,6 @@ const OPTIONS: &[(&str, &str, Fate)] = &[
     ("forward", "tls://", Unbuilt("names would be asked in the clear")),
     ("forward", "https://", Unbuilt("names would be asked in the clear")),
     ("forward", "quic://", Unbuilt("names would be asked in the clear")),
-    ("forward", "max_concurrent", Next("the number of queries is bounded by sockets alone")),
     ("forward", "resolver", Unbuilt("upstreams written as names would not be found")),
     ("forward", "tls", Unbuilt("names would be asked in the clear")),
     ("forward", "tls_servername", Unbuilt("certificates would not be checked")),

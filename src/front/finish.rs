@@ -113,12 +113,17 @@ impl<'a> Asking<'a> {
             Outcome::Silence => return Err(Failure::Nobody),
             Outcome::Reply { .. } => outcome,
             Outcome::Forward => {
-                match self.outside((place, depth), &desk, message, &query, &mut out).await {
+                // Whoever waits for an upstream holds no room for a response.
+                drop(out);
+                match self.outside((place, depth), &desk, message, &query).await {
                     Ok(said) => return Ok(said),
                     Err(failure) if depth > 0 => return Err(failure),
                     Err(failure) => {
+                        out = vec![0; room(self.transport)];
+                        let refused = failure.is_refusal();
+                        let rcode = if refused { Rcode::Refused } else { Rcode::ServFail };
                         let cause = Cause::Upstream(failure);
-                        answer::error(&desk, message, &query, Rcode::ServFail, cause, &mut out)
+                        answer::error(&desk, message, &query, rcode, cause, &mut out)
                     }
                 }
             }
@@ -172,16 +177,15 @@ impl<'a> Asking<'a> {
         desk: &answer::Desk<'_>,
         message: &[u8],
         query: &Query,
-        out: &mut [u8],
     ) -> Result<Said, Failure> {
         let number = self.plan.block(place).ok_or(Failure::Nobody)?;
         let block = self.plan.blocks.get(number).ok_or(Failure::Nobody)?;
         if let Some(shelf) = block.shelf_for(query) {
             let cell = self.plan.cell(self.client.local.map(|local| local.ip()), place);
             let looking = Looking { asking: self, number, shelf, cell, direct: depth == 0 };
-            return looking.answer(desk, message, query, out).await;
+            return looking.answer(desk, message, query).await;
         }
-        let reply = block.ask(message, query, self.client.transport).await?;
+        let reply = block.ask(message, query, self.client).await?;
         Ok(fit(reply, desk, message, query))
     }
 }

@@ -1,9 +1,11 @@
 //! The `forward` directives of one block: which of them a name goes to, and which then.
 #![forbid(unsafe_code)]
 
+use std::net::IpAddr;
+
 use crate::answer::{Failure, Query, Rcode};
 use crate::config::Forward;
-use crate::serve::{Transport, UpstreamError, Upstreams};
+use crate::serve::{Client, Full, UpstreamError, Upstreams};
 
 use super::plan::Block;
 
@@ -37,17 +39,32 @@ impl Forwards {
         self.0.iter().filter(move |upstreams| upstreams.rules().covers_wire(name))
     }
 
+    /// Look-ups under way.
+    pub(super) fn look_ups(&self) -> usize {
+        self.0.iter().map(Upstreams::under_way).sum()
+    }
+
+    /// Why a query for this name would be refused now, since too many wait for upstreams already.
+    #[inline]
+    pub(super) fn crowd(&self, name: &[u8], client: impl FnOnce() -> IpAddr) -> Option<Failure> {
+        let full = self.of(name).next()?.room(client()).err()?;
+        Some(match full {
+            Full::All => Failure::TooMany,
+            Full::Client => Failure::TooManyOfClient,
+        })
+    }
+
     /// Asks the first directive that covers the name, and where its reply is one of those that it
     /// passes on, the next. The last reply stands.
     async fn ask(
         &self,
         message: &[u8],
         query: &Query,
-        transport: Transport,
+        client: &Client,
     ) -> Result<Vec<u8>, UpstreamError> {
         let mut last = Err(UpstreamError::Nobody);
         for upstreams in self.of(query.asked().name()) {
-            let reply = upstreams.ask(message, transport).await?;
+            let reply = upstreams.ask(message, client.transport, client.from.ip()).await?;
             if !upstreams.passes_on(&reply) {
                 return Ok(reply);
             }
@@ -63,16 +80,20 @@ impl Block {
         &self,
         message: &[u8],
         query: &Query,
-        transport: Transport,
+        client: &Client,
     ) -> Result<Vec<u8>, Failure> {
-        self.forwards.ask(message, query, transport).await.map_err(|error| {
-            if let Some(errors) = &self.errors {
+        self.forwards.ask(message, query, client).await.map_err(|error| {
+            let failure = match error {
+                UpstreamError::Nobody => Failure::Nobody,
+                UpstreamError::TooMany { .. } => Failure::TooMany,
+                UpstreamError::TooManyOfClient { .. } => Failure::TooManyOfClient,
+                _ => Failure::Unreachable,
+            };
+            // Refusals are counted: a flood of queries must not become one of lines.
+            if let Some(errors) = self.errors.as_ref().filter(|_| !failure.is_refusal()) {
                 errors.tell(query, Rcode::ServFail as u8, &error);
             }
-            match error {
-                UpstreamError::Nobody => Failure::Nobody,
-                _ => Failure::Unreachable,
-            }
+            failure
         })
     }
 }

@@ -93,6 +93,13 @@ impl Front {
         all
     }
 
+    /// Look-ups of upstreams under way, whichever configuration they were begun under.
+    pub fn look_ups(&self) -> usize {
+        let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let plans = past.plans.iter().map(|plan| plan.look_ups());
+        plans.sum::<usize>() + self.plan.load().look_ups()
+    }
+
     /// What the caches hold now.
     pub fn shelved(&self) -> Vec<Shelved> {
         self.plan.load().shelved()

@@ -222,6 +222,11 @@ impl Plan {
         all
     }
 
+    /// Look-ups of upstreams under way.
+    pub(super) fn look_ups(&self) -> usize {
+        self.blocks.iter().map(|block| block.forwards.look_ups()).sum()
+    }
+
     /// What the caches hold.
     pub(super) fn shelved(&self) -> Vec<Shelved> {
         let shelves = self.blocks.iter().filter_map(|block| block.shelf.as_ref());

@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
+mod crowd;
+#[cfg(test)]
 mod several;
 #[cfg(test)]
 mod world;

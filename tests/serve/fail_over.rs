@@ -10,7 +10,7 @@ use fingerpost::serve::{Transport, UpstreamError, Upstreams};
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::upstream::{
-    QUERY, forward, pair, reply, send, tcp_upstream, udp_upstream, udp_upstream_on, with,
+    CLIENT, QUERY, forward, pair, reply, send, tcp_upstream, udp_upstream, udp_upstream_on, with,
 };
 
 const SHORT: Duration = Duration::from_millis(200);
@@ -57,7 +57,7 @@ fn sequential(to: &[SocketAddr]) -> Forward {
 
 /// Which upstream replied, by the last octet of the address that it told.
 async fn asked(upstreams: &Upstreams) -> u8 {
-    let answer = upstreams.ask(QUERY, Transport::Udp).await.expect("a reply");
+    let answer = upstreams.ask(QUERY, Transport::Udp, CLIENT).await.expect("a reply");
     *answer.last().expect("an address")
 }
 
@@ -132,12 +132,12 @@ async fn where_all_are_down_one_is_tried_unless_that_is_not_wanted() {
             ..sequential(&[address])
         };
         let upstreams = Upstreams::new(&rules);
-        let failed = upstreams.ask(QUERY, Transport::Udp).await.expect_err("silence");
+        let failed = upstreams.ask(QUERY, Transport::Udp, CLIENT).await.expect_err("silence");
         assert!(matches!(failed, UpstreamError::Timeout { .. }), "{failed}");
         // The third check begins when two have failed.
         until("three checks", || silent.checks.load(Relaxed) > 2).await;
         let before = silent.queries.load(Relaxed);
-        let failed = upstreams.ask(QUERY, Transport::Udp).await.expect_err("down");
+        let failed = upstreams.ask(QUERY, Transport::Udp, CLIENT).await.expect_err("down");
         let tried = silent.queries.load(Relaxed) - before;
         if fail_fast {
             assert!(matches!(failed, UpstreamError::Unhealthy { upstreams: 1 }), "{failed}");
@@ -176,7 +176,7 @@ async fn a_check_asks_as_it_is_told_to() {
     };
     let rules = Forward { health_check, max_connect_attempts: Some(1), ..sequential(&[address]) };
     let upstreams = Upstreams::new(&rules);
-    upstreams.ask(QUERY, Transport::Udp).await.expect_err("silence");
+    upstreams.ask(QUERY, Transport::Udp, CLIENT).await.expect_err("silence");
     assert_eq!(checks.recv().await.expect("a query"), QUERY[2..]);
     let check = tokio::time::timeout(PATIENCE, checks.recv()).await.expect("a check");
     let expected = b"\x00\x00\0\x01\0\0\0\0\0\0\x05alive\x07example\0\0\x02\0\x01";
@@ -198,7 +198,7 @@ async fn attempts_have_their_bound() {
         };
         let upstreams = Upstreams::new(&rules).within(Duration::from_millis(600));
         let before = silent.queries.load(Relaxed);
-        upstreams.ask(QUERY, Transport::Udp).await.expect_err("silence");
+        upstreams.ask(QUERY, Transport::Udp, CLIENT).await.expect_err("silence");
         let tried = silent.queries.load(Relaxed) - before;
         // Under load fewer come about in the time.
         assert!(tried <= greatest && (tried >= least || most == Some(0)), "{most:?}: {tried}");
@@ -219,7 +219,7 @@ async fn an_unwanted_code_is_asked_about_elsewhere() {
         (vec![refusing, good], vec![], Err(5)),
     ] {
         let upstreams = Upstreams::new(&Forward { failover, ..sequential(&to) });
-        let answer = upstreams.ask(QUERY, Transport::Udp).await.expect("a reply");
+        let answer = upstreams.ask(QUERY, Transport::Udp, CLIENT).await.expect("a reply");
         let code = answer[3] & 15;
         let said = if code == 0 { Ok(*answer.last().expect("an address")) } else { Err(code) };
         assert_eq!(said, expected);
@@ -227,7 +227,7 @@ async fn an_unwanted_code_is_asked_about_elsewhere() {
     // What one has said is more than that another says nothing.
     let (silent, _) = udp_upstream(|_| vec![]).await;
     let rules = Forward { failover: vec![5], ..sequential(&[refusing, silent]) };
-    let answer = Upstreams::new(&rules).ask(QUERY, Transport::Udp).await.expect("a reply");
+    let answer = Upstreams::new(&rules).ask(QUERY, Transport::Udp, CLIENT).await.expect("a reply");
     assert_eq!(answer[3] & 15, 5);
 }
 
@@ -255,7 +255,7 @@ async fn the_transport_is_the_clients_unless_told_otherwise() {
     ] {
         cut.store(truncated, Relaxed);
         let rules = Forward { carrier, expire: Duration::ZERO, ..sequential(&[address]) };
-        let answer = Upstreams::new(&rules).ask(QUERY, transport).await.expect("a reply");
+        let answer = Upstreams::new(&rules).ask(QUERY, transport, CLIENT).await.expect("a reply");
         assert_eq!(answer.last(), Some(&expected), "{carrier:?} {transport:?}");
     }
 }
@@ -279,7 +279,7 @@ async fn queries_leave_from_the_address_that_is_named() {
     }));
     let upstreams = Upstreams::new(&Forward { source: Some(source), ..sequential(&[address]) });
     for transport in [Transport::Udp, Transport::Stream] {
-        assert_eq!(upstreams.ask(QUERY, transport).await.expect("a reply"), reply(QUERY));
+        assert_eq!(upstreams.ask(QUERY, transport, CLIENT).await.expect("a reply"), reply(QUERY));
         assert_eq!(heard.recv().await, Some(source));
     }
 }

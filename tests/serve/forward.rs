@@ -8,7 +8,7 @@ use fingerpost::serve::{Transport, UpstreamError, Upstreams};
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::upstream::{
-    QUERY, forward, pair, reply, send, tcp_upstream, udp_upstream, udp_upstream_on, with,
+    CLIENT, QUERY, forward, pair, reply, send, tcp_upstream, udp_upstream, udp_upstream_on, with,
 };
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -35,7 +35,7 @@ async fn the_reply_comes_back_with_the_clients_id() {
     .await;
     let upstreams = to(address);
     for _ in 0..4 {
-        let answer = upstreams.ask(QUERY, Transport::Udp).await.expect("a reply");
+        let answer = upstreams.ask(QUERY, Transport::Udp, CLIENT).await.expect("a reply");
         assert_eq!(answer, reply(QUERY));
     }
     let mut seen = Vec::new();
@@ -64,7 +64,7 @@ async fn a_reply_that_does_not_fit_is_passed_over() {
     })
     .await;
     let upstreams = to(address);
-    let answer = upstreams.ask(QUERY, Transport::Udp).await.expect("a reply");
+    let answer = upstreams.ask(QUERY, Transport::Udp, CLIENT).await.expect("a reply");
     assert_eq!(answer, with(reply(QUERY), 13, b'W'));
 }
 
@@ -80,7 +80,7 @@ async fn somebody_else_is_not_heard() {
         other.send_to(&reply(&query[..length]), client).expect("send");
     });
     let upstreams = impatient(address);
-    let error = upstreams.ask(QUERY, Transport::Udp).await.expect_err("nobody");
+    let error = upstreams.ask(QUERY, Transport::Udp, CLIENT).await.expect_err("nobody");
     assert!(!matches!(error, UpstreamError::Nobody | UpstreamError::Query), "{error}");
 }
 
@@ -89,7 +89,7 @@ async fn silence_ends_at_the_deadline_and_names_the_upstream() {
     let (address, _) = udp_upstream(|_| vec![]).await;
     let upstreams = impatient(address);
     let since = Instant::now();
-    let error = upstreams.ask(QUERY, Transport::Udp).await.expect_err("silence");
+    let error = upstreams.ask(QUERY, Transport::Udp, CLIENT).await.expect_err("silence");
     assert!(since.elapsed() >= SHORT && since.elapsed() < Duration::from_secs(10));
     assert!(matches!(error, UpstreamError::Timeout { upstream, .. } if upstream == address));
     assert!(error.to_string().contains(&address.to_string()), "{error}");
@@ -100,7 +100,7 @@ async fn a_refused_port_is_told() {
     let closed = UdpSocket::bind("127.0.0.1:0").await.and_then(|socket| socket.local_addr());
     let upstreams = to(closed.expect("address"));
     for (transport, protocol_wanted) in [(Transport::Udp, "UDP"), (Transport::Stream, "TCP")] {
-        let error = upstreams.ask(QUERY, transport).await.expect_err("refused");
+        let error = upstreams.ask(QUERY, transport, CLIENT).await.expect_err("refused");
         let UpstreamError::Unreachable { protocol, .. } = error else { panic!("{error}") };
         assert_eq!(protocol, protocol_wanted);
     }
@@ -118,7 +118,7 @@ async fn a_truncated_reply_is_asked_for_over_tcp() {
     }));
     let upstreams = to(address);
     for transport in [Transport::Udp, Transport::Stream] {
-        let answer = upstreams.ask(QUERY, transport).await.expect("a reply");
+        let answer = upstreams.ask(QUERY, transport, CLIENT).await.expect("a reply");
         assert_eq!(answer, reply(QUERY), "{transport:?}");
     }
 }
@@ -131,7 +131,7 @@ async fn a_reply_too_large_for_a_datagram_is_asked_for_over_tcp() {
     tokio::spawn(tcp_upstream(listener, move |mut stream, query| async move {
         send(&mut stream, &large(&query)).await;
     }));
-    let answer = to(address).ask(QUERY, Transport::Udp).await.expect("a reply");
+    let answer = to(address).ask(QUERY, Transport::Udp, CLIENT).await.expect("a reply");
     assert_eq!(answer, large(QUERY));
 }
 
@@ -143,17 +143,17 @@ async fn what_is_no_message_over_tcp_is_told() {
         send(&mut stream, b"12345").await;
     }));
     let upstreams = to(address);
-    let error = upstreams.ask(QUERY, Transport::Stream).await.expect_err("no message");
+    let error = upstreams.ask(QUERY, Transport::Stream, CLIENT).await.expect_err("no message");
     assert!(matches!(error, UpstreamError::Malformed { length: 5, .. }), "{error}");
 }
 
 #[tokio::test]
 async fn what_cannot_be_forwarded_is_not() {
     let upstreams = Upstreams::new(&forward(&[]));
-    let error = upstreams.ask(QUERY, Transport::Udp).await.expect_err("nobody");
+    let error = upstreams.ask(QUERY, Transport::Udp, CLIENT).await.expect_err("nobody");
     assert!(matches!(error, UpstreamError::Nobody), "{error}");
     for bad in [&QUERY[..20], &with(QUERY.to_vec(), 5, 0), &reply(QUERY)] {
-        let error = upstreams.ask(bad, Transport::Udp).await.expect_err("no query");
+        let error = upstreams.ask(bad, Transport::Udp, CLIENT).await.expect_err("no query");
         assert!(matches!(error, UpstreamError::Query), "{error}");
     }
 }

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::upstream::{QUERY, forward, reply};
+use crate::upstream::{CLIENT, QUERY, forward, reply};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -64,7 +64,7 @@ impl Played {
         let mut asking = JoinSet::new();
         for _ in 0..count {
             let upstreams = Arc::clone(upstreams);
-            asking.spawn(async move { upstreams.ask(QUERY, Transport::Stream).await });
+            asking.spawn(async move { upstreams.ask(QUERY, Transport::Stream, CLIENT).await });
         }
         self.until_open(count).await;
         self.held.send_replace(false);
@@ -94,7 +94,7 @@ fn upstreams(rules: Forward) -> Arc<Upstreams> {
 }
 
 async fn ask(upstreams: &Upstreams) {
-    let answer = upstreams.ask(QUERY, Transport::Stream).await.expect("a reply");
+    let answer = upstreams.ask(QUERY, Transport::Stream, CLIENT).await.expect("a reply");
     assert_eq!(answer, reply(QUERY));
 }
 
@@ -180,7 +180,7 @@ async fn one_that_falls_silent_takes_its_connections_along() {
     });
     played.ask_together(&upstreams, 3).await;
     played.held.send_replace(true);
-    let failed = upstreams.ask(QUERY, Transport::Stream).await.expect_err("silence");
+    let failed = upstreams.ask(QUERY, Transport::Stream, CLIENT).await.expect_err("silence");
     assert!(matches!(failed, UpstreamError::Timeout { .. }), "{failed}");
     played.held.send_replace(false);
     played.until_open(0).await;

@@ -1,7 +1,7 @@
 //! Upstreams that a test has in its hand, and a directive that names them.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use fingerpost::config::{Forward, Upstream};
 use fingerpost::name::Name;
@@ -11,6 +11,9 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 /// `www.Test. A` under ID 0x1234, RD set.
 pub(crate) const QUERY: &[u8] =
     b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03www\x04Test\x00\x00\x01\x00\x01";
+
+/// Who asks.
+pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
 /// The good reply to a query, with an address record.
 pub(crate) fn reply(query: &[u8]) -> Vec<u8> {

@@ -15,18 +15,18 @@ mod stream;
 mod udp;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use self::message::{Question, is_bare, rcode, set_id};
 use self::peer::Peer;
 use self::policy::Order;
 use super::Transport;
+use super::shares::{Full, Shares};
 use crate::config::Forward;
 
 /// How long one upstream may take, over UDP and then TCP where it comes to that, where
@@ -38,9 +38,9 @@ pub const EXCHANGE_TIME: Duration = Duration::from_secs(2);
 /// seconds after which a stub resolver asks again.
 pub const ASK_TIME: Duration = Duration::from_secs(4);
 
-/// Sockets to upstreams open at a time; more queries wait for one. What
-/// `max_concurrent` of `forward` usually says.
-pub const MAX_UPSTREAM_SOCKETS: usize = 1000;
+/// Look-ups of one `forward` under way at a time, each with a socket, where `max_concurrent` says
+/// nothing: half of the deferred queries, so that upstreams that are silent leave room for others.
+pub const LOOK_UPS: usize = 4096;
 
 /// How often a query is tried for each upstream, where `max_connect_attempts` says nothing: each
 /// twice, as CoreDNS has it.
@@ -92,9 +92,20 @@ pub enum UpstreamError {
         /// How many there are.
         upstreams: usize,
     },
-    /// All sockets were in use for the whole time.
-    #[error("no upstream was asked: {MAX_UPSTREAM_SOCKETS} queries are waiting for theirs already")]
-    Busy,
+    /// As many look-ups as may be are under way.
+    #[error(
+        "no upstream was asked: {limit} look-ups are under way, and more are refused (max_concurrent)"
+    )]
+    TooMany {
+        /// How many may be.
+        limit: usize,
+    },
+    /// This client has its share of them under way.
+    #[error("no upstream was asked: the client has its share of {limit} look-ups (max_concurrent)")]
+    TooManyOfClient {
+        /// How many may be of all clients.
+        limit: usize,
+    },
 }
 
 /// Servers that are asked for what is not ours.
@@ -103,18 +114,19 @@ pub struct Upstreams {
     rules: Arc<Forward>,
     order: Order,
     peers: Vec<Arc<Peer>>,
-    sockets: Semaphore,
+    look_ups: Arc<Shares>,
     ask_time: Duration,
 }
 
 impl Upstreams {
     /// Asks as the directive says.
     pub fn new(forward: &Forward) -> Self {
+        let limit = forward.max_concurrent.and_then(|limit| usize::try_from(limit).ok());
         Self {
             rules: Arc::new(forward.clone()),
             order: Order::new(forward.policy),
             peers: forward.to.iter().map(|to| Arc::new(Peer::new(to.address))).collect(),
-            sockets: Semaphore::new(MAX_UPSTREAM_SOCKETS),
+            look_ups: Arc::new(Shares::new(limit.unwrap_or(LOOK_UPS))),
             ask_time: ASK_TIME.max(forward.read_timeout.unwrap_or_default()),
         }
     }
@@ -130,22 +142,41 @@ impl Upstreams {
         &self.rules
     }
 
+    /// Whether a query of this client could be asked now; looking costs nobody anything.
+    #[inline]
+    pub fn room(&self, client: IpAddr) -> Result<(), Full> {
+        self.look_ups.room(client)
+    }
+
+    /// Look-ups under way, each with a socket at most.
+    pub fn under_way(&self) -> usize {
+        self.look_ups.used()
+    }
+
     /// Asks one upstream after the other until one replies. `query` is a whole message with one
     /// question; it goes out as it is, but for its ID. The reply comes back with the query's own ID.
     /// Over UDP a truncated reply is asked for again over TCP; a client of a stream is served over
     /// TCP throughout, unless the directive says otherwise. A reply of any RCODE is a reply, but for
-    /// those of `failover` while there is another upstream.
+    /// those of `failover` while there is another upstream. What is beyond the bound of `client`, or of
+    /// all, is refused at once.
     ///
     /// # Errors
     /// The last upstream's, where none has replied.
-    pub async fn ask(&self, query: &[u8], transport: Transport) -> Result<Vec<u8>, UpstreamError> {
+    pub async fn ask(
+        &self,
+        query: &[u8],
+        transport: Transport,
+        client: IpAddr,
+    ) -> Result<Vec<u8>, UpstreamError> {
         let question = Question::of(query).ok_or(UpstreamError::Query)?;
+        let limit = self.look_ups.limit();
+        let place = self.look_ups.take(client).map_err(|full| match full {
+            Full::All => UpstreamError::TooMany { limit },
+            Full::Client => UpstreamError::TooManyOfClient { limit },
+        })?;
         let deadline = Instant::now() + self.ask_time;
-        let Ok(permit) = timeout_at(deadline, self.sockets.acquire()).await else {
-            return Err(UpstreamError::Busy);
-        };
         let mut reply = self.ask_by(deadline, query, &question, transport).await?;
-        drop(permit);
+        drop(place);
         set_id(&mut reply, question.id());
         Ok(reply)
     }
