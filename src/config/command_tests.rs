@@ -118,9 +118,9 @@ const FAULTS: &[(&str, &str)] = &[
              can be read (No such file or directory (os error 2))",
     ),
     (
-        "serve --manifests x --upstream tls://9.9.9.9",
-        "--upstream tls://9.9.9.9: upstreams over tls:// are not built yet; write ADDR or \
-             ADDR:PORT",
+        "serve --manifests x --upstream quic://9.9.9.9",
+        "--upstream quic://9.9.9.9: upstreams over quic:// are not built yet; write ADDR, \
+             ADDR:PORT or tls://ADDR",
     ),
     (
         "serve --manifests x --kubeconfig k",

@@ -131,12 +131,9 @@ const OPTIONS: &[(&str, &str, Fate)] = &[
     ("loadbalance", "prefer", Next("no network comes first")),
     ("template", "expr", Refused("write the condition as a pattern of 'match'")),
     ("template", "var", Refused("write its value where it is used")),
-    ("forward", "tls://", Unbuilt("names would be asked in the clear")),
     ("forward", "https://", Unbuilt("names would be asked in the clear")),
     ("forward", "quic://", Unbuilt("names would be asked in the clear")),
     ("forward", "resolver", Unbuilt("upstreams written as names would not be found")),
-    ("forward", "tls", Unbuilt("names would be asked in the clear")),
-    ("forward", "tls_servername", Unbuilt("certificates would not be checked")),
     ("forward", "doh_method", Next("DNS over HTTPS is not spoken")),
 ];
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::answer::{Failure, Query, Rcode};
 use crate::config::Forward;
-use crate::serve::{Client, Full, UpstreamError, Upstreams};
+use crate::serve::{Client, Full, TlsFault, UpstreamError, Upstreams};
 
 use super::plan::Block;
 
@@ -16,6 +16,11 @@ pub(super) struct Forwards(Vec<Upstreams>);
 impl Forwards {
     pub(super) fn new(forwards: &[Forward]) -> Self {
         Self(forwards.iter().map(Upstreams::new).collect())
+    }
+
+    /// What keeps TLS from being spoken where one of them wants it.
+    pub(super) fn fault(&self) -> Option<&TlsFault> {
+        self.0.iter().find_map(Upstreams::fault)
     }
 
     /// Nobody can be asked.

@@ -18,6 +18,7 @@ use crate::answer::{self, Asked, Identity, Settings};
 use crate::cache::{HALVES, HalfKind};
 use crate::config::{Listen, ServerBlock, host_name};
 use crate::name::Name;
+use crate::serve::TlsFault;
 use crate::zone::View;
 
 /// The zone of what no block's zone holds, as CoreDNS has it.
@@ -84,6 +85,12 @@ impl Block {
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
         self.guard.is_empty() && self.hosts.is_none() && self.templates.is_empty()
+    }
+
+    /// What keeps TLS from being spoken with upstreams where the configuration wants it: a query for
+    /// them is SERVFAIL then, and nobody asked in the clear.
+    pub fn fault(&self) -> Option<&TlsFault> {
+        self.forwards.fault()
     }
 
     /// Puts `log` and `errors` of the same block of the configuration in effect. All blocks of a

@@ -6,8 +6,13 @@ mod crowd;
 #[cfg(test)]
 mod several;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod world;
 
+#[cfg(test)]
+#[path = "../outage/authority.rs"]
+mod authority;
 #[cfg(test)]
 #[allow(dead_code)] // The probes' tests use the rest.
 #[path = "../ops/http.rs"]

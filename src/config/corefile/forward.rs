@@ -9,7 +9,7 @@ use super::parser::Directive;
 use super::{guard, mnemonics, words};
 use crate::config::error::Findings;
 use crate::config::value::{parse_duration, parse_upstreams, parse_zones};
-use crate::config::{Carrier, Forward, MAX_UPSTREAMS, Policy, Upstream};
+use crate::config::{Carrier, Forward, MAX_UPSTREAMS, Policy, Protocol, Upstream};
 use crate::name::Name;
 
 /// How it is written.
@@ -79,6 +79,17 @@ pub(super) fn read(directive: &Directive, findings: &mut Findings) -> Option<For
             directive.name.at,
             format!("{} upstreams are more than the {MAX_UPSTREAMS} allowed", forward.to.len()),
         );
+    }
+    let speaks_tls = |to: &Upstream| to.protocol != Protocol::Dns;
+    if !forward.to.is_empty() && !forward.to.iter().any(speaks_tls) {
+        let of_tls = |option: &&Directive| option.name.text.starts_with("tls");
+        for option in directive.options().iter().filter(of_tls) {
+            let text = format_args!(
+                "'{}' has no effect, since no upstream speaks TLS; write tls://ADDR for those that do",
+                option.name.text
+            );
+            findings.warn(option.name.at, text);
+        }
     }
     (!forward.to.is_empty()).then_some(forward)
 }

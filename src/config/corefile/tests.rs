@@ -271,8 +271,8 @@ const FAULTS: &[(&str, &str)] = &[
     (".\nforward", "Corefile:2:1: 'forward' lacks an argument; write 'forward FROM TO…'"),
     (".\nforward .", "Corefile:2:1: 'forward' lacks an argument; write 'forward FROM TO…'"),
     (
-        ".\nforward . tls://192.0.2.1",
-        "Corefile:2:11: 'tls://' of 'forward' is not built yet, and names would be asked in the clear; remove it",
+        ".\nforward . quic://192.0.2.1",
+        "Corefile:2:11: 'quic://' of 'forward' is not built yet, and names would be asked in the clear; remove it",
     ),
     (
         ".\nforward . /nowhere",

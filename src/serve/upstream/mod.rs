@@ -12,6 +12,7 @@ mod peer;
 mod policy;
 mod pool;
 mod stream;
+mod tls;
 mod udp;
 
 use std::io;
@@ -25,9 +26,10 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use self::message::{Question, is_bare, rcode, set_id};
 use self::peer::Peer;
 use self::policy::Order;
+pub use self::tls::TlsFault;
 use super::Transport;
 use super::shares::{Full, Shares};
-use crate::config::Forward;
+use crate::config::{Forward, Upstream};
 
 /// How long one upstream may take, over UDP and then TCP where it comes to that, where
 /// `read_timeout` says nothing. Resolvers that have to ask the Internet answer within it nearly
@@ -73,7 +75,7 @@ pub enum UpstreamError {
     Unreachable {
         /// Who was asked.
         upstream: SocketAddr,
-        /// `UDP` or `TCP`.
+        /// `UDP`, `TCP` or `TLS`.
         protocol: &'static str,
         /// What the kernel said.
         source: io::Error,
@@ -92,6 +94,19 @@ pub enum UpstreamError {
         /// How many there are.
         upstreams: usize,
     },
+    /// TLS with it does not come about.
+    #[error("upstream {upstream} cannot be reached over TLS: {source}{cure}")]
+    Distrusted {
+        /// Who was asked.
+        upstream: SocketAddr,
+        /// What is wrong.
+        source: io::Error,
+        /// What can be done about it, behind a semicolon; empty where nobody knows.
+        cure: &'static str,
+    },
+    /// The directive's own side of TLS is at fault, so that nobody is asked in the clear.
+    #[error(transparent)]
+    Tls(TlsFault),
     /// As many look-ups as may be are under way.
     #[error(
         "no upstream was asked: {limit} look-ups are under way, and more are refused (max_concurrent)"
@@ -113,7 +128,8 @@ pub enum UpstreamError {
 pub struct Upstreams {
     rules: Arc<Forward>,
     order: Order,
-    peers: Vec<Arc<Peer>>,
+    /// They speak TLS where they should, or nothing is asked at all.
+    peers: Result<Vec<Arc<Peer>>, TlsFault>,
     look_ups: Arc<Shares>,
     ask_time: Duration,
 }
@@ -125,7 +141,7 @@ impl Upstreams {
         Self {
             rules: Arc::new(forward.clone()),
             order: Order::new(forward.policy),
-            peers: forward.to.iter().map(|to| Arc::new(Peer::new(to.address))).collect(),
+            peers: peers(forward),
             look_ups: Arc::new(Shares::new(limit.unwrap_or(LOOK_UPS))),
             ask_time: ASK_TIME.max(forward.read_timeout.unwrap_or_default()),
         }
@@ -135,6 +151,11 @@ impl Upstreams {
     #[must_use]
     pub fn within(self, ask_time: Duration) -> Self {
         Self { ask_time, ..self }
+    }
+
+    /// What keeps TLS from being spoken where the directive wants it.
+    pub fn fault(&self) -> Option<&TlsFault> {
+        self.peers.as_ref().err()
     }
 
     /// The directive.
@@ -188,7 +209,7 @@ impl Upstreams {
         question: &Question<'_>,
         transport: Transport,
     ) -> Result<Vec<u8>, UpstreamError> {
-        let peers = &*self.peers;
+        let peers = self.peers.as_deref().map_err(|fault| UpstreamError::Tls(fault.clone()))?;
         let limit = self.rules.read_timeout.unwrap_or(EXCHANGE_TIME);
         let most = self.attempts(peers.len());
         let mut turns = self.order.turns(peers);
@@ -246,6 +267,13 @@ impl Upstreams {
             Some(most) => usize::try_from(most).unwrap_or(usize::MAX),
         }
     }
+}
+
+/// The upstreams of a directive.
+fn peers(forward: &Forward) -> Result<Vec<Arc<Peer>>, TlsFault> {
+    let common = tls::Common::of(forward)?;
+    let peer = |to: &Upstream| Ok(Arc::new(Peer::new(to.address, common.with(to)?)));
+    forward.to.iter().map(peer).collect()
 }
 
 /// Waits for an upstream at most so long.

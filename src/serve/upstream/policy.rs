@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     fn peers(count: u8) -> Vec<Arc<Peer>> {
-        (0..count).map(|last| Arc::new(Peer::new(([192, 0, 2, last], 53).into()))).collect()
+        (0..count).map(|last| Arc::new(Peer::new(([192, 0, 2, last], 53).into(), None))).collect()
     }
 
     fn tried(turns: &mut Turns, peers: &[Arc<Peer>], times: usize) -> Vec<u8> {

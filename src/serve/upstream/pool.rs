@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use super::peer::Peer;
 
@@ -29,18 +30,25 @@ pub(super) struct Keep {
     pub(super) most: Option<usize>,
 }
 
+/// What a connection speaks.
+#[derive(Debug)]
+pub(super) enum Line {
+    Clear(TcpStream),
+    Secure(Box<TlsStream<TcpStream>>),
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) line: Line,
     opened: Instant,
     used: Instant,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(line: Line) -> Self {
         let now = Instant::now();
-        Self { stream, opened: now, used: now }
+        Self { line, opened: now, used: now }
     }
 
     fn is_fresh(&self, keep: &Keep, now: Instant) -> bool {
@@ -50,7 +58,11 @@ impl Connection {
 
     /// Nothing has come since the last reply, its end neither.
     fn is_quiet(&self) -> bool {
-        let peeked = SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
+        let stream = match &self.line {
+            Line::Clear(stream) => stream,
+            Line::Secure(stream) => stream.get_ref().0,
+        };
+        let peeked = SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]);
         peeked.is_err_and(|fault| fault.kind() == io::ErrorKind::WouldBlock)
     }
 }

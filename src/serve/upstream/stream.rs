@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 
-use super::UpstreamError;
 use super::message::{HEADER, Question, renumbered};
 use super::peer::Peer;
-use super::pool::Connection;
+use super::pool::{Connection, Line};
+use super::{UpstreamError, tls};
 use crate::config::Forward;
 
 /// Asks over a kept connection or, where there is none or it turns out to be closed, over a new one.
@@ -24,19 +24,30 @@ pub(super) async fn exchange(
     let keep = Peer::keep(rules);
     if let Some(mut kept) = peer.pool().take(&keep) {
         // Whatever fails here, the upstream may have hung up on a connection that was idle.
-        if let Ok(reply) = converse(peer, &mut kept.stream, query, question).await {
+        if let Ok(reply) = ask(peer, &mut kept, query, question).await {
             peer.keep_open(kept, keep);
             return Ok(reply);
         }
     }
-    let stream = connect(peer, rules).await?;
-    let mut connection = Connection::new(stream);
-    let reply = converse(peer, &mut connection.stream, query, question).await?;
+    let mut connection = Connection::new(connect(peer, rules).await?);
+    let reply = ask(peer, &mut connection, query, question).await?;
     peer.keep_open(connection, keep);
     Ok(reply)
 }
 
-async fn connect(peer: &Peer, rules: &Forward) -> Result<TcpStream, UpstreamError> {
+async fn ask(
+    peer: &Peer,
+    connection: &mut Connection,
+    query: &[u8],
+    question: &Question<'_>,
+) -> Result<Vec<u8>, UpstreamError> {
+    match &mut connection.line {
+        Line::Clear(stream) => converse(peer, stream, query, question).await,
+        Line::Secure(stream) => converse(peer, stream, query, question).await,
+    }
+}
+
+async fn connect(peer: &Peer, rules: &Forward) -> Result<Line, UpstreamError> {
     let upstream = peer.address();
     let connecting = async {
         let socket = match upstream {
@@ -50,8 +61,22 @@ async fn connect(peer: &Peer, rules: &Forward) -> Result<TcpStream, UpstreamErro
         stream.set_nodelay(true)?;
         io::Result::Ok(stream)
     };
-    let fault = |source| UpstreamError::Unreachable { upstream, protocol: "TCP", source };
-    connecting.await.map_err(fault)
+    let stream = connecting.await.map_err(|source| peer.broken(source))?;
+    let Some(secure) = peer.secure() else { return Ok(Line::Clear(stream)) };
+    let distrusted = |source| {
+        let cure = tls::cure(&source);
+        UpstreamError::Distrusted { upstream, source, cure }
+    };
+    let shaken = secure.shake_hands(stream).await.map_err(distrusted)?;
+    Ok(Line::Secure(Box::new(shaken)))
+}
+
+impl Peer {
+    /// A connection to it does not come about, or has ended.
+    fn broken(&self, source: io::Error) -> UpstreamError {
+        let protocol = if self.secure().is_some() { "TLS" } else { "TCP" };
+        UpstreamError::Unreachable { upstream: self.address(), protocol, source }
+    }
 }
 
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
@@ -61,7 +86,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     question: &Question<'_>,
 ) -> Result<Vec<u8>, UpstreamError> {
     let upstream = peer.address();
-    let fault = |source| UpstreamError::Unreachable { upstream, protocol: "TCP", source };
+    let fault = |source| peer.broken(source);
     let length = u16::try_from(query.len()).map_err(|_| UpstreamError::Query)?;
     let (id, query) = renumbered(query).map_err(fault)?;
     // Length and message in one segment (RFC 7766, section 8).
