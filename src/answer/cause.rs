@@ -14,6 +14,17 @@ pub enum Failure {
     Unusable,
     /// The configuration has nobody to ask for such a name.
     Nobody,
+    /// As many look-ups as may be are under way.
+    TooMany,
+    /// The client has its share of them under way.
+    TooManyOfClient,
+}
+
+impl Failure {
+    /// Nobody was asked, since others wait already.
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Self::TooMany | Self::TooManyOfClient)
+    }
 }
 
 /// In what state a kept answer is handed out.
@@ -96,7 +107,7 @@ pub enum Cause {
 
 impl Cause {
     /// One short word for each, but for [`Cause::Plain`], in the order of [`Cause::place`].
-    pub const WORDS: [&'static str; 26] = [
+    pub const WORDS: [&'static str; 28] = [
         "not-ours",
         "no-such-name",
         "no-namespace",
@@ -123,6 +134,8 @@ impl Cause {
         "filtered",
         "not-served",
         "malformed",
+        "too-many-waiting",
+        "too-many-of-client",
     ];
 
     /// The place of its word; nothing where there is nothing unusual.
@@ -157,6 +170,8 @@ impl Cause {
             Self::Filtered => 23,
             Self::NotServed => 24,
             Self::Malformed => 25,
+            Self::Upstream(Failure::TooMany) => 26,
+            Self::Upstream(Failure::TooManyOfClient) => 27,
         })
     }
 
@@ -182,6 +197,7 @@ mod tests {
         ] {
             assert_eq!(cause.word(), word);
         }
-        assert_eq!(Cause::Malformed.place(), Some(Cause::WORDS.len() - 1));
+        let last = Cause::Upstream(Failure::TooManyOfClient);
+        assert_eq!(last.place(), Some(Cause::WORDS.len() - 1));
     }
 }

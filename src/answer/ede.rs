@@ -16,6 +16,7 @@ const OPTION: u16 = 15;
 
 /// Info codes (RFC 8914, section 4).
 mod code {
+    pub(super) const OTHER: u16 = 0;
     pub(super) const STALE_ANSWER: u16 = 3;
     pub(super) const CACHED_ERROR: u16 = 13;
     pub(super) const NOT_READY: u16 = 14;
@@ -75,6 +76,13 @@ impl ExtendedError {
             Cause::NotOurs => code::NOT_AUTHORITATIVE,
             Cause::Upstream(Failure::Unreachable) => code::NO_REACHABLE_AUTHORITY,
             Cause::Upstream(Failure::Unusable) => code::NETWORK_ERROR,
+            Cause::Upstream(Failure::TooMany) => {
+                return Some(Self::told(code::OTHER, "too many queries wait for upstreams"));
+            }
+            Cause::Upstream(Failure::TooManyOfClient) => {
+                let text = "too many queries of this client wait for upstreams";
+                return Some(Self::told(code::OTHER, text));
+            }
             _ => return None,
         };
         Some(Self { code, text: [0; TEXT_MOST], len: 0 })

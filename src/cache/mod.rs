@@ -170,6 +170,15 @@ impl Reader {
         Some((found, store.ttl(found, now)))
     }
 
+    /// Whether there is any answer, expired or not.
+    pub fn holds(&mut self, key: &Key<'_>) -> bool {
+        let Self { store, caches, .. } = self;
+        store.halves.iter().zip(caches).any(|(half, caches)| {
+            let (shard, hash) = half.place(key);
+            caches.get_mut(shard).is_some_and(|newest| newest.load().find(key, hash).is_some())
+        })
+    }
+
     /// The store that it reads.
     pub fn store(&self) -> &Store {
         &self.store

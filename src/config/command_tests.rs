@@ -118,9 +118,9 @@ const FAULTS: &[(&str, &str)] = &[
              can be read (No such file or directory (os error 2))",
     ),
     (
-        "serve --manifests x --upstream tls://9.9.9.9",
-        "--upstream tls://9.9.9.9: upstreams over tls:// are not built yet; write ADDR or \
-             ADDR:PORT",
+        "serve --manifests x --upstream quic://9.9.9.9",
+        "--upstream quic://9.9.9.9: upstreams over quic:// are not built yet; write ADDR, \
+             ADDR:PORT or tls://ADDR",
     ),
     (
         "serve --manifests x --kubeconfig k",
@@ -214,7 +214,7 @@ fn quick_options_alone() {
                 explain: vec![Cidr::parse("127.0.0.0/8").unwrap(), Cidr::parse("::1/128").unwrap()],
                 place: None,
             }),
-            forward: None,
+            forward: Vec::new(),
             errors: Some(Errors::default()),
             ..told()
         }],
@@ -259,12 +259,12 @@ fn every_quick_option() {
             zones: vec![Name::root()],
             listen: vec![written("127.0.0.1:0"), written("[::1]:5353")],
             kubernetes: Some(Kubernetes::new(spec, Source::Manifests(vec!["m".into()]))),
-            forward: Some(Forward::new(
+            forward: vec![Forward::new(
                 Name::root(),
                 ["9.9.9.9:53", "[2620:fe::fe]:54"]
                     .map(|address| Upstream::plain(address.parse().unwrap()))
                     .to_vec(),
-            )),
+            )],
             errors: Some(Errors::default()),
             ..told()
         }],

@@ -83,8 +83,8 @@ pub struct ServerBlock {
     pub listen: Vec<Listen>,
     /// The cluster's names.
     pub kubernetes: Option<Kubernetes>,
-    /// Everything else.
-    pub forward: Option<Forward>,
+    /// Everything else; a name goes to the first that covers it.
+    pub forward: Vec<Forward>,
     /// What goes wrong with a query is logged.
     pub errors: Option<Errors>,
     /// The largest UDP response with EDNS, in octets, [`MIN_BUFSIZE`] to [`MAX_BUFSIZE`].
@@ -133,7 +133,7 @@ impl Default for ServerBlock {
             zones: Vec::new(),
             listen: Vec::new(),
             kubernetes: None,
-            forward: None,
+            forward: Vec::new(),
             errors: None,
             bufsize: DEFAULT_BUFSIZE,
             acl: Vec::new(),

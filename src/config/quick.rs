@@ -71,7 +71,7 @@ pub(super) fn configure(options: QuickOptions) -> Result<Config, String> {
             zones: vec![Name::root()],
             listen,
             kubernetes: Some(kubernetes),
-            forward,
+            forward: forward.into_iter().collect(),
             errors: Some(Errors::default()),
             chaos: Some(Chaos { version: VERSION.into(), authors: Vec::new() }),
             nsid: Some(Nsid { data: None }),
@@ -95,11 +95,13 @@ fn forward(upstreams: &[String]) -> Result<Option<Forward>, String> {
     for text in upstreams {
         let named = parse_upstreams(text).map_err(|error| format!("--upstream {text}: {error}"))?;
         if let Some((scheme, _)) = text.split_once("://")
-            && named.iter().any(|upstream| upstream.protocol != Protocol::Dns)
+            && named
+                .iter()
+                .any(|upstream| !matches!(upstream.protocol, Protocol::Dns | Protocol::Tls))
         {
             return Err(format!(
-                "--upstream {text}: upstreams over {scheme}:// are not built yet; write ADDR or \
-                 ADDR:PORT"
+                "--upstream {text}: upstreams over {scheme}:// are not built yet; write ADDR, \
+                 ADDR:PORT or tls://ADDR"
             ));
         }
         to.extend(named);

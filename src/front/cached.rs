@@ -14,9 +14,10 @@ use super::clerk::Work;
 use super::finish::{Asking, Said, fit};
 use super::meter::{AtCache, Cell, Maker};
 use super::plan::{Block, Plan};
-use crate::answer::{self, Desk, Failure, Kept, KeptAs, KeptKind, Outcome, Query, Transport};
+use crate::answer::{self, Desk, Failure, Kept, KeptAs, KeptKind, Outcome, Query};
 use crate::cache::{Entry, Flights, Found, HalfKind, Joined, Key, Lead, Reader, Store, Turn};
 use crate::config::{Cache, ServeStale};
+use crate::serve::{Client, room};
 
 /// The answers that a block keeps, and the look-ups under way.
 pub(super) struct Shelf {
@@ -115,20 +116,21 @@ impl Looking<'_> {
         desk: &Desk<'_>,
         message: &[u8],
         query: &Query,
-        out: &mut [u8],
     ) -> Result<Said, Failure> {
         let key = Key::of(query);
         let now = Instant::now();
         let store = &self.shelf.store;
-        let mut give = |entry: &Entry, as_what, maker, now| {
+        let give = |entry: &Entry, as_what, maker, now| {
             // Whoever asks for an alias's target has words of its own for that.
             if entry.kept().is_silence() {
                 return Err(Failure::Unreachable);
             }
             let kept = (entry.kept(), as_what);
-            let made = answer::repeat(desk, message, query, kept, store.ttl(entry, now), out);
+            let mut out = vec![0; room(desk.transport)];
+            let made = answer::repeat(desk, message, query, kept, store.ttl(entry, now), &mut out);
             let Outcome::Reply { len, .. } = made else { return Err(Failure::Unusable) };
-            Ok(Said { response: out.get(..len).unwrap_or(&[]).to_vec(), maker, cause: None })
+            out.truncate(len);
+            Ok(Said { response: out, maker, cause: None })
         };
         let entry = match store.find(&key, now) {
             Found::Fresh(entry) => {
@@ -203,7 +205,7 @@ impl Looking<'_> {
         // Who does not want recursion hears what an upstream happens to have: no answer to keep.
         if !query.recursion_desired() {
             let block = self.asking.plan.blocks.get(self.number).ok_or(Failure::Nobody)?;
-            let reply = block.ask(message, query, self.asking.client.transport).await?;
+            let reply = block.ask(message, query, self.asking.client).await?;
             return Ok(Reply::Raw(reply.into()));
         }
         let joined: Joined<Told> = match self.shelf.flights.turn(key) {
@@ -217,7 +219,7 @@ impl Looking<'_> {
                 }
                 joined
             }
-            Turn::Full => return Err(Failure::Unreachable),
+            Turn::Full => return Err(Failure::TooMany),
         };
         joined.told().await.unwrap_or(Err(Failure::Unusable))
     }
@@ -226,10 +228,10 @@ impl Looking<'_> {
     fn send(self, lead: Lead<Told>, message: &[u8], query: &Query) {
         let plan = Arc::clone(self.asking.plan);
         let (number, cell) = (self.number, self.cell);
-        let transport = self.asking.client.transport;
+        let client = *self.asking.client;
         let question = answer::question_of(message, query);
         tokio::spawn(async move {
-            let told = ask(&plan, number, cell, question, transport).await;
+            let told = ask(&plan, number, cell, question, client).await;
             lead.tell(told);
         });
     }
@@ -244,19 +246,13 @@ fn count(plan: &Plan, cell: usize, what: AtCache, times: u64) {
 }
 
 /// Asks a block's upstreams and keeps what they say.
-async fn ask(
-    plan: &Plan,
-    number: usize,
-    cell: usize,
-    question: Vec<u8>,
-    transport: Transport,
-) -> Told {
+async fn ask(plan: &Plan, number: usize, cell: usize, question: Vec<u8>, client: Client) -> Told {
     let mut query = Query::default();
     query.read(&question).map_err(|_| Failure::Unusable)?;
     let block = plan.blocks.get(number).ok_or(Failure::Nobody)?;
     let shelf = block.shelf.as_ref().ok_or(Failure::Nobody)?;
     let key = Key::of(&query);
-    let reply = block.ask(&question, &query, transport).await;
+    let reply = block.ask(&question, &query, &client).await;
     let now = Instant::now();
     let kept = match &reply {
         Ok(reply) => Kept::of(reply, key.dnssec_ok()),

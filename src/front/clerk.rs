@@ -17,7 +17,7 @@ use super::journal::{Answer, Entry, Log};
 use super::meter::{Answered, Maker, Meter, duration_bucket, nanoseconds};
 use super::plan::{Block, NO_BLOCK, Plan};
 use crate::answer::{self, Ahead, Cause, Outcome, Query, Rcode, Reject, Transport};
-use crate::cache::Reader;
+use crate::cache::{Key, Reader};
 use crate::config::AclAction;
 use crate::serve::{self, Asker, Step};
 use crate::zone::View;
@@ -116,6 +116,27 @@ impl Seat {
         let block = self.plan.blocks.get(number)?;
         let now = *now.get_or_insert_with(Instant::now);
         cached::at_once(reader, block, work, now, self.meter.0.get(cell), out)
+    }
+}
+
+impl Seat {
+    /// The refusal of a query for upstreams that too many wait for already, and of whose name nothing
+    /// is kept that may still serve. So a flood of them costs no task and no socket.
+    #[inline]
+    fn refusal(&mut self, place: usize, work: Work<'_>, out: &mut [u8]) -> Option<Outcome> {
+        let Work { message, query, asker, transport, rotation, .. } = work;
+        let number = self.plan.block(place)?;
+        let block = self.plan.blocks.get(number)?;
+        let name = query.asked().name();
+        let failure = block.forwards.crowd(name, || asker.from().ip())?;
+        let reader = self.shelves.get_mut(number).and_then(Option::as_mut);
+        if reader.is_some_and(|reader| reader.holds(&Key::of(query))) {
+            return None;
+        }
+        let settings = block.settings_for(query.asked());
+        let desk = answer::Desk { view: None, settings, transport, rotation };
+        let cause = Cause::Upstream(failure);
+        Some(answer::error(&desk, message, query, Rcode::Refused, cause, out))
     }
 }
 
@@ -230,7 +251,8 @@ impl serve::Clerk for Clerk {
         let mut outcome = decide(source, work, out);
         let at = seat.plan.cell(asker.door(), *place);
         if outcome == Outcome::Forward {
-            outcome = seat.kept(*place, at, work, now, out).unwrap_or(outcome);
+            let told = seat.kept(*place, at, work, now, out);
+            outcome = told.or_else(|| seat.refusal(*place, work, out)).unwrap_or(outcome);
         }
         let log = seat.block(*place).block.and_then(|block| block.log.as_ref());
         match outcome {
@@ -290,6 +312,7 @@ fn maker(cause: Cause) -> Maker {
         Cause::Hosts => Maker::Hosts,
         Cause::Kept(_) => Maker::Cache,
         Cause::Template => Maker::Template,
+        Cause::Upstream(failure) if failure.is_refusal() => Maker::Forward,
         _ => Maker::Kubernetes,
     }
 }

@@ -11,9 +11,9 @@ use super::cached::Looking;
 use super::clerk::{Source, Work, decide};
 use super::journal::Answer;
 use super::meter::{Answered, Maker};
-use super::plan::{Block, NO_BLOCK, Plan};
+use super::plan::{NO_BLOCK, Plan};
 use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Transport};
-use crate::serve::{Asker, Client, UpstreamError, room};
+use crate::serve::{Asker, Client, room};
 
 /// How many server blocks an alias may lead through: each asks the next as a client would.
 const BLOCKS_MOST: usize = 8;
@@ -113,12 +113,17 @@ impl<'a> Asking<'a> {
             Outcome::Silence => return Err(Failure::Nobody),
             Outcome::Reply { .. } => outcome,
             Outcome::Forward => {
-                match self.outside((place, depth), &desk, message, &query, &mut out).await {
+                // Whoever waits for an upstream holds no room for a response.
+                drop(out);
+                match self.outside((place, depth), &desk, message, &query).await {
                     Ok(said) => return Ok(said),
                     Err(failure) if depth > 0 => return Err(failure),
                     Err(failure) => {
+                        out = vec![0; room(self.transport)];
+                        let refused = failure.is_refusal();
+                        let rcode = if refused { Rcode::Refused } else { Rcode::ServFail };
                         let cause = Cause::Upstream(failure);
-                        answer::error(&desk, message, &query, Rcode::ServFail, cause, &mut out)
+                        answer::error(&desk, message, &query, rcode, cause, &mut out)
                     }
                 }
             }
@@ -172,38 +177,16 @@ impl<'a> Asking<'a> {
         desk: &answer::Desk<'_>,
         message: &[u8],
         query: &Query,
-        out: &mut [u8],
     ) -> Result<Said, Failure> {
         let number = self.plan.block(place).ok_or(Failure::Nobody)?;
         let block = self.plan.blocks.get(number).ok_or(Failure::Nobody)?;
         if let Some(shelf) = block.shelf_for(query) {
             let cell = self.plan.cell(self.client.local.map(|local| local.ip()), place);
             let looking = Looking { asking: self, number, shelf, cell, direct: depth == 0 };
-            return looking.answer(desk, message, query, out).await;
+            return looking.answer(desk, message, query).await;
         }
-        let reply = block.ask(message, query, self.client.transport).await?;
+        let reply = block.ask(message, query, self.client).await?;
         Ok(fit(reply, desk, message, query))
-    }
-}
-
-impl Block {
-    /// Asks its upstreams.
-    pub(super) async fn ask(
-        &self,
-        message: &[u8],
-        query: &Query,
-        transport: Transport,
-    ) -> Result<Vec<u8>, Failure> {
-        let (_, upstreams) = self.forward.as_ref().ok_or(Failure::Nobody)?;
-        upstreams.ask(message, transport).await.map_err(|error| {
-            if let Some(errors) = &self.errors {
-                errors.tell(query, Rcode::ServFail as u8, &error);
-            }
-            match error {
-                UpstreamError::Nobody => Failure::Nobody,
-                _ => Failure::Unreachable,
-            }
-        })
     }
 }
 

@@ -8,6 +8,7 @@
 mod cached;
 mod clerk;
 mod finish;
+mod forwards;
 mod guard;
 mod hosts;
 mod journal;
@@ -90,6 +91,13 @@ impl Front {
         past.plans.iter().for_each(|plan| merge(&mut all, plan.answered()));
         merge(&mut all, past.answered.clone());
         all
+    }
+
+    /// Look-ups of upstreams under way, whichever configuration they were begun under.
+    pub fn look_ups(&self) -> usize {
+        let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let plans = past.plans.iter().map(|plan| plan.look_ups());
+        plans.sum::<usize>() + self.plan.load().look_ups()
     }
 
     /// What the caches hold now.

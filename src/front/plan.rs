@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::cached::Shelf;
+use super::forwards::Forwards;
 use super::guard::Guard;
 use super::hosts::Hosts;
 use super::journal::{Errors, Journal, Log};
@@ -15,9 +16,9 @@ use super::meter::{Counts, Meter};
 use super::template::Templates;
 use crate::answer::{self, Asked, Identity, Settings};
 use crate::cache::{HALVES, HalfKind};
-use crate::config::{Forward, Listen, ServerBlock, host_name};
+use crate::config::{Listen, ServerBlock, host_name};
 use crate::name::Name;
-use crate::serve::Upstreams;
+use crate::serve::TlsFault;
 use crate::zone::View;
 
 /// The zone of what no block's zone holds, as CoreDNS has it.
@@ -31,12 +32,12 @@ pub(super) static NO_BLOCK: Settings = Settings::DEFAULT;
 pub struct Block {
     zones: Vec<Name>,
     pub(super) view: Option<Arc<ArcSwap<View>>>,
-    pub(super) forward: Option<(Forward, Upstreams)>,
+    pub(super) forwards: Forwards,
     /// What upstreams have said.
     pub(super) shelf: Option<Shelf>,
     /// What shapes answers about names that are forwarded where we have none, and about others.
     settings: [Settings; 2],
-    /// Every name of the block is forwarded, so that none has to be looked at for it.
+    /// No name has to be looked at for whether it is forwarded: all are, or nobody can be asked.
     forwards_all: bool,
     /// Where faults of queries are told.
     pub(super) errors: Option<Errors>,
@@ -55,11 +56,11 @@ impl Block {
     /// A block of the configuration; `view` is where its `kubernetes` publishes. Nobody is told what
     /// its `log` and `errors` say, unless it is [`Block::told_to`] somebody.
     pub fn new(config: &ServerBlock, view: Option<Arc<ArcSwap<View>>>) -> Self {
-        let forward = config.forward.as_ref();
+        let forwards = Forwards::new(&config.forward);
         let settings = Settings {
             payload: config.bufsize,
-            recursion: forward.is_some(),
-            upstream: forward.is_some(),
+            recursion: !forwards.is_empty(),
+            upstream: !forwards.is_empty(),
             ede: config.kubernetes.as_ref().is_none_or(|kubernetes| kubernetes.ede),
             minimal: config.minimal,
             identity: identity(config),
@@ -67,9 +68,9 @@ impl Block {
         Self {
             zones: config.zones.clone(),
             view,
-            forward: forward.map(|forward| (forward.clone(), Upstreams::new(forward.addresses()))),
-            shelf: config.cache.as_ref().filter(|_| forward.is_some()).map(Shelf::new),
-            forwards_all: forward.is_none_or(|f| f.from.is_root() && f.except.is_empty()),
+            shelf: config.cache.as_ref().filter(|_| !forwards.is_empty()).map(Shelf::new),
+            forwards_all: forwards.is_empty() || forwards.cover_all(),
+            forwards,
             settings: [settings.clone(), Settings { upstream: false, ..settings }],
             errors: None,
             log: None,
@@ -86,6 +87,12 @@ impl Block {
         self.guard.is_empty() && self.hosts.is_none() && self.templates.is_empty()
     }
 
+    /// What keeps TLS from being spoken with upstreams where the configuration wants it: a query for
+    /// them is SERVFAIL then, and nobody asked in the clear.
+    pub fn fault(&self) -> Option<&TlsFault> {
+        self.forwards.fault()
+    }
+
     /// Puts `log` and `errors` of the same block of the configuration in effect. All blocks of a
     /// front have one journal.
     #[must_use]
@@ -97,8 +104,7 @@ impl Block {
     /// What shapes an answer about this name.
     #[inline]
     pub(super) fn settings_for(&self, asked: &Asked) -> &Settings {
-        let covers = |(forward, _): &(Forward, _)| forward.covers_wire(asked.name());
-        let forwarded = self.forwards_all || self.forward.as_ref().is_some_and(covers);
+        let forwarded = self.forwards_all || self.forwards.cover(asked.name());
         let [upstream, own] = &self.settings;
         if forwarded { upstream } else { own }
     }
@@ -221,6 +227,11 @@ impl Plan {
             all.iter_mut().zip(meter.read()).for_each(|(series, more)| series.counts.add(&more));
         }
         all
+    }
+
+    /// Look-ups of upstreams under way.
+    pub(super) fn look_ups(&self) -> usize {
+        self.blocks.iter().map(|block| block.forwards.look_ups()).sum()
     }
 
     /// What the caches hold.

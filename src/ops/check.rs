@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cluster::manifest::{self, Grade};
 use crate::config::{self, Config, DNS_PORT, Source};
+use crate::serve::Upstreams;
 
 /// Writes every fault and warning to `out` and says whether there was a fault.
 pub fn check(
@@ -19,6 +20,12 @@ pub fn check(
             Ok(config) => {
                 for warning in &config.warnings {
                     writeln!(out, "warning: {warning}")?;
+                }
+                let forwards = config.servers.iter().flat_map(|server| &server.forward);
+                let made: Vec<Upstreams> = forwards.map(Upstreams::new).collect();
+                for fault in made.iter().filter_map(Upstreams::fault) {
+                    faults = true;
+                    writeln!(out, "error: {fault}")?;
                 }
                 paths.extend(sources(&config));
             }

@@ -155,7 +155,7 @@ impl Running {
         let mut taken = taken;
         let mut groups = Vec::new();
         for (listen, blocks) in grouped(&config) {
-            let front = Front::new(self::blocks(&config, &clusters, &blocks, &journal));
+            let front = Front::new(self::blocks(&config, &clusters, &blocks, &journal)?);
             let sockets = sockets(&listen, &config, |address| taken.as_mut()?.take(address))?;
             let server = Server::start_on(Arc::clone(&front), sockets, options(&config))?;
             groups.push(Group { listen, front, server: Arc::new(server) });
@@ -172,7 +172,7 @@ impl Running {
         let mut groups = Vec::new();
         let mut renewed = Vec::new();
         for (listen, blocks) in grouped(&config) {
-            let blocks = self::blocks(&config, &clusters, &blocks, &self.journal);
+            let blocks = self::blocks(&config, &clusters, &blocks, &self.journal)?;
             let same = self.groups.iter().find(|group| group.listen == listen);
             if let Some(Group { listen, front, server }) = same.filter(|_| same_options) {
                 let (listen, front, server) =
@@ -297,11 +297,15 @@ fn blocks(
     clusters: &BTreeMap<usize, Followed>,
     which: &[usize],
     journal: &Journal,
-) -> Vec<Block> {
+) -> anyhow::Result<Vec<Block>> {
     let servers = which.iter().filter_map(|index| config.servers.get(*index));
     let block = |server: &ServerBlock| {
         let cluster = server.kubernetes.as_ref().and_then(|_| clusters.get(&server.block));
-        Block::new(server, cluster.map(|followed| followed.cluster.view())).told_to(journal, server)
+        let block = Block::new(server, cluster.map(|followed| followed.cluster.view()));
+        if let Some(fault) = block.fault() {
+            return Err(fault.clone().into());
+        }
+        Ok(block.told_to(journal, server))
     };
     servers.map(block).collect()
 }

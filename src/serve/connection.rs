@@ -267,15 +267,16 @@ impl<D: Desk> Connection<D> {
     }
 
     fn defer(&mut self, message: &[u8], counters: &Counters) {
-        let Ok(permit) = Arc::clone(&self.common.gate).try_acquire_owned() else {
-            return counters.overloads.add(1);
+        let pass = match self.common.gate.admit(self.client.from.ip()) {
+            Ok(pass) => pass,
+            Err(full) => return counters.overload(full).add(1),
         };
         counters.deferred.add(1);
         let (desk, query) = (Arc::clone(&self.common.desk), message.to_vec());
         let client = self.client;
         self.deferred.spawn(async move {
             let response = desk.finish(query, client).await;
-            drop(permit);
+            drop(pass);
             response
         });
     }

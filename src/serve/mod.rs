@@ -7,9 +7,11 @@
 mod bench;
 mod client;
 mod connection;
+mod gate;
 mod handler;
 mod listen;
 mod server;
+mod shares;
 mod stream;
 mod sys;
 mod tally;
@@ -30,10 +32,11 @@ pub use server::{
     CONNECTIONS, CONNECTIONS_PER_CLIENT, DEFERRED, DEFERRED_PER_CONNECTION, FRAME_TIME, GRACE,
     IDLE_TIME, Options, STREAM_THREADS, Server, WRITE_TIME,
 };
+pub use shares::Full;
 pub use sys::{BATCH, give_back_memory};
 pub(crate) use tally::Count;
 pub use tally::{Connections, SendFault, Tally, Traffic};
-pub use upstream::{ASK_TIME, EXCHANGE_TIME, MAX_UPSTREAM_SOCKETS, UpstreamError, Upstreams};
+pub use upstream::{ASK_TIME, EXCHANGE_TIME, LOOK_UPS, TlsFault, UpstreamError, Upstreams};
 
 /// Octets of the largest query that is read whole from a datagram; what is longer is cut there.
 /// Nothing but a flood is longer: a query is a name, a few options and a signature.

@@ -15,9 +15,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
+use super::gate::Gate;
 use super::listen::{Bound, Sockets};
 use super::stream::{self, Door};
 use super::tally::{Counters, Traffic};
@@ -47,7 +48,7 @@ pub const CONNECTIONS: usize = 4096;
 pub const CONNECTIONS_PER_CLIENT: usize = CONNECTIONS / 16;
 
 /// Deferred queries at a time, over UDP and streams: what a busy cluster asks of upstreams within
-/// the time-out of a dead one, at some 2 KiB each.
+/// the time-out of a dead one, at some 4 KiB each.
 pub const DEFERRED: usize = 8192;
 
 /// Deferred queries of one connection at a time; it is not read from while there are as many.
@@ -291,8 +292,8 @@ pub(super) struct Common<D> {
     pub(super) desk: Arc<D>,
     pub(super) options: Options,
     pub(super) runtime: Handle,
-    /// A permit for each deferred query.
-    pub(super) gate: Arc<Semaphore>,
+    /// Bounds the deferred queries.
+    pub(super) gate: Gate,
     /// Counts what becomes of deferred queries.
     pub(super) finished: Counters,
     /// Counts and limits connections.
@@ -305,7 +306,7 @@ pub(super) struct Common<D> {
 impl<D: Desk> Common<D> {
     fn new(desk: Arc<D>, options: Options, runtime: Handle, stage: &watch::Sender<Stage>) -> Self {
         Self {
-            gate: Arc::new(Semaphore::new(options.deferred)),
+            gate: Gate::new(options.deferred),
             door: Arc::new(Door::new(options.connections, options.connections_per_client)),
             finished: Counters::default(),
             stage: stage.subscribe(),
@@ -340,8 +341,7 @@ impl<D: Desk> Common<D> {
         let mut traffic = Traffic {
             workers: workers.iter().map(|counters| counters.read()).collect(),
             finished: self.finished.read(),
-            deferred_now: self.options.deferred.saturating_sub(self.gate.available_permits())
-                as u64,
+            deferred_now: self.gate.now() as u64,
             connections: self.door.read(),
             ..Traffic::default()
         };
@@ -375,15 +375,14 @@ impl<D: Desk> Supervisor<D> {
                 // No sender is left once workers, listeners and connections have ended; after them
                 // nobody defers any more.
                 let _ = ended.recv().await;
-                let all = u32::try_from(common.options.deferred).unwrap_or(u32::MAX);
-                let _ = common.gate.acquire_many(all).await;
+                common.gate.emptied().await;
             };
             tokio::select! {
                 biased;
                 () = common.reached(Stage::Halted) => {}
                 settled = tokio::time::timeout(common.options.grace, settle) => {
                     if settled.is_err() {
-                        let late = common.options.deferred - common.gate.available_permits();
+                        let late = common.gate.now();
                         warn!(late, "stopped before all queries were answered");
                     }
                 }

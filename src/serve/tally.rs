@@ -49,6 +49,8 @@ pub struct Tally {
     pub deferred: u64,
     /// Queries that should have been deferred but were dropped, since too many were already.
     pub overloads: u64,
+    /// The same, since their client alone had as many as it may have.
+    pub overloads_client: u64,
     /// Responses that could not be sent, by [`SendFault::index`].
     pub send_faults: [u64; SendFault::KINDS],
     /// Calls to receive that failed.
@@ -67,6 +69,7 @@ impl Tally {
         self.silences += other.silences;
         self.deferred += other.deferred;
         self.overloads += other.overloads;
+        self.overloads_client += other.overloads_client;
         for (mine, more) in self.send_faults.iter_mut().zip(other.send_faults) {
             *mine += more;
         }
@@ -191,6 +194,7 @@ pub(super) struct Counters {
     pub(super) silences: Count,
     pub(super) deferred: Count,
     pub(super) overloads: Count,
+    pub(super) overloads_client: Count,
     pub(super) send_faults: [Count; SendFault::KINDS],
     pub(super) receive_faults: Count,
     pub(super) kernel_drops: Count,
@@ -205,6 +209,7 @@ impl Counters {
             silences: self.silences.get(),
             deferred: self.deferred.get(),
             overloads: self.overloads.get(),
+            overloads_client: self.overloads_client.get(),
             send_faults: self.send_faults.each_ref().map(Count::get),
             receive_faults: self.receive_faults.get(),
             kernel_drops: self.kernel_drops.get(),

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use tracing::error;
 
 use super::server::{Common, Stage, Watch};
+use super::shares::Full;
 use super::sys::{self, Batch, Origin, Poller};
 use super::tally::Counters;
 use super::{Asker, Clerk, Client, Desk, Step, Transport};
@@ -161,14 +162,16 @@ impl<D: Desk> Worker<D> {
         let began = Instant::now();
         clerk.refresh();
         clerk.read((0..count).map(|slot| batch.query(slot)));
-        let (mut silences, mut deferred, mut overloads) = (0, 0, 0);
+        let (mut silences, mut deferred) = (0, 0);
         for slot in 0..count {
             let (query, envelope, room) = batch.exchange(slot);
             match clerk.answer(slot, query, Asker::datagram(envelope, bound), room) {
                 Step::Reply(length) => batch.reply(slot, length),
                 Step::Silence => silences += 1,
-                Step::Deferred if defer(common, batch, slot, socket, bound) => deferred += 1,
-                Step::Deferred => overloads += 1,
+                Step::Deferred => match defer(common, batch, slot, socket, bound) {
+                    Ok(()) => deferred += 1,
+                    Err(full) => counters.overload(full).add(1),
+                },
             }
         }
         clerk.settle(began.elapsed());
@@ -177,7 +180,6 @@ impl<D: Desk> Worker<D> {
         counters.replies.add(replies as u64);
         counters.silences.add(silences);
         counters.deferred.add(deferred);
-        counters.overloads.add(overloads);
         if let (Some(now), Some(before)) = (batch.drops(), drops.get_mut(index)) {
             counters.kernel_drops.add(before.map_or(0, |before| now.wrapping_sub(before)).into());
             *before = Some(now);
@@ -193,9 +195,9 @@ fn defer<D: Desk>(
     slot: usize,
     socket: &Arc<UdpSocket>,
     bound: &SocketAddr,
-) -> bool {
-    let Some(origin) = batch.origin(slot) else { return false };
-    let Ok(permit) = Arc::clone(&common.gate).try_acquire_owned() else { return false };
+) -> Result<(), Full> {
+    let origin = batch.origin(slot).ok_or(Full::All)?;
+    let pass = common.gate.admit(origin.peer.ip())?;
     let query = batch.query(slot).to_vec();
     let local = SocketAddr::new(origin.local.unwrap_or(bound.ip()), bound.port());
     let client = Client { from: origin.peer, local: Some(local), transport: Transport::Udp };
@@ -203,9 +205,9 @@ fn defer<D: Desk>(
     common.runtime.spawn(async move {
         let response = shared.desk.finish(query, client).await;
         send_late(&shared.finished, &socket, &origin, response.as_deref());
-        drop(permit);
+        drop(pass);
     });
-    true
+    Ok(())
 }
 
 fn send_late(counters: &Counters, socket: &UdpSocket, origin: &Origin, response: Option<&[u8]>) {

@@ -43,7 +43,7 @@ fn a_hit_allocates_nothing() {
     let to = vec![Upstream::plain(upstream(queries.len()))];
     let block = ServerBlock {
         zones: vec![Name::root()],
-        forward: Some(Forward::new(Name::root(), to)),
+        forward: vec![Forward::new(Name::root(), to)],
         cache: Some(Cache {
             zones: vec![Name::root()],
             success: half.clone(),

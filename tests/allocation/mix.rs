@@ -270,13 +270,16 @@ fn a_clerk_allocates_nothing() {
     let name = |text: &str| Name::parse(text).expect("a name");
     let block = |zones: &[&str], from: Option<&str>| ServerBlock {
         zones: zones.iter().map(|zone| name(zone)).collect(),
-        forward: from.map(|from| Forward {
-            except: vec![name("not.corp.example")],
-            ..Forward::new(
-                name(from),
-                vec![Upstream::plain("192.0.2.1:53".parse().expect("an address"))],
-            )
-        }),
+        forward: from
+            .into_iter()
+            .map(|from| Forward {
+                except: vec![name("not.corp.example")],
+                ..Forward::new(
+                    name(from),
+                    vec![Upstream::plain("192.0.2.1:53".parse().expect("an address"))],
+                )
+            })
+            .collect(),
         errors: Some(Errors::default()),
         ..ServerBlock::default()
     };

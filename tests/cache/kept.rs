@@ -95,7 +95,10 @@ fn nobody_is_asked_again_and_again_in_vain() {
         let reply = world.ask(&query("a60.test."));
         assert_eq!((line(&reply).as_str(), ede(&reply)), ("ServFail", Some(22)), "{turn}");
     }
-    assert_eq!(world.upstream.asked().len(), 1);
+    // Tried twice, as a datagram may get lost; health checks ask for the root's name servers.
+    let asked = world.upstream.asked();
+    let tries = asked.iter().filter(|query| !query.queries[0].name.is_root()).count();
+    assert_eq!(tries, 2);
 }
 
 #[test]

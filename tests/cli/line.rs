@@ -137,7 +137,7 @@ fn corefiles() {
         (kubernetes("selectorless some"), &["Corefile:4:18:", "cluster-ip"]),
         (kubernetes("manifest m"), &["Corefile:4:5:", "manifests"]),
         (kubernetes("manifests nowhere"), &["nowhere", "does not exist"]),
-        (".:53 {\n  forward . tls://9.9.9.9\n}\n".into(), &["Corefile:2:", "tls://"]),
+        (".:53 {\n  forward . quic://9.9.9.9\n}\n".into(), &["Corefile:2:", "quic://"]),
         (".:53 {\n  forward . 300.1.1.1\n}\n".into(), &["Corefile:2:13:", "300.1.1.1"]),
         (".:53 {\n  bufsize 100000\n}\n".into(), &["Corefile:2:11:", "4096"]),
         ("import nowhere.conf\n".into(), &["Corefile:1:", "nowhere.conf"]),

@@ -40,7 +40,7 @@ const LINES: &[&str] = &[
      next NXDOMAIN servfail\nnext_on_nodata\nfailover REFUSED\n\
      failfast_all_unhealthy_upstreams\nresolver 192.0.2.9 192.0.2.8:54\n\
      source_address 127.0.0.1\ndoh_method GET\n}",
-    "forward . 192.0.2.1 {\ntls\ntls_servername a\n}",
+    "forward . tls://192.0.2.1 {\ntls\ntls_servername a\n}",
     "forward . tls://192.0.2.1%a.example https://192.0.2.2",
 ];
 

@@ -149,7 +149,7 @@ impl World {
         spec.local_addresses = here();
         let mut world = Self::over(view(spec, changes(manifests)), files);
         world.server = Some(server);
-        let forwards = block.forward.is_some();
+        let forwards = !block.forward.is_empty();
         world.settings = Settings {
             payload: block.bufsize,
             recursion: forwards,

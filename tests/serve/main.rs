@@ -2,8 +2,12 @@
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
+mod fail_over;
+#[cfg(test)]
 mod forward;
 mod idle;
+#[cfg(test)]
+mod kept_open;
 #[cfg(test)]
 mod stop;
 #[cfg(test)]
@@ -14,3 +18,5 @@ mod tcp;
 mod toy;
 #[cfg(test)]
 mod udp;
+#[cfg(test)]
+mod upstream;

@@ -118,16 +118,7 @@ impl Draft {
             "chaos" => server.chaos = Some(reply::chaos(directive, findings)),
             "debug" => server.debug = directive.alone(findings),
             "errors" => server.errors = Some(operate::errors(directive, findings)),
-            "forward" => {
-                let found = forward::read(directive, findings);
-                if server.forward.is_some() {
-                    let fate = table::option("forward", "second");
-                    let what = "a second 'forward' in one server block";
-                    tell(fate.verdict(what), directive.name.at, findings);
-                } else {
-                    server.forward = found;
-                }
-            }
+            "forward" => server.forward.extend(forward::read(directive, findings)),
             "health" => server.health = operate::health(directive, config, findings),
             "hosts" => server.hosts = Some(records::hosts(directive, zones, findings)),
             "kubernetes" => {

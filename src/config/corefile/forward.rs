@@ -9,7 +9,7 @@ use super::parser::Directive;
 use super::{guard, mnemonics, words};
 use crate::config::error::Findings;
 use crate::config::value::{parse_duration, parse_upstreams, parse_zones};
-use crate::config::{Carrier, Forward, MAX_UPSTREAMS, Policy, Upstream};
+use crate::config::{Carrier, Forward, MAX_UPSTREAMS, Policy, Protocol, Upstream};
 use crate::name::Name;
 
 /// How it is written.
@@ -80,6 +80,17 @@ pub(super) fn read(directive: &Directive, findings: &mut Findings) -> Option<For
             format!("{} upstreams are more than the {MAX_UPSTREAMS} allowed", forward.to.len()),
         );
     }
+    let speaks_tls = |to: &Upstream| to.protocol != Protocol::Dns;
+    if !forward.to.is_empty() && !forward.to.iter().any(speaks_tls) {
+        let of_tls = |option: &&Directive| option.name.text.starts_with("tls");
+        for option in directive.options().iter().filter(of_tls) {
+            let text = format_args!(
+                "'{}' has no effect, since no upstream speaks TLS; write tls://ADDR for those that do",
+                option.name.text
+            );
+            findings.warn(option.name.at, text);
+        }
+    }
     (!forward.to.is_empty()).then_some(forward)
 }
 
@@ -133,7 +144,7 @@ fn apply(forward: &mut Forward, option: &Directive, findings: &mut Findings) {
         }
         "max_fails" => forward.max_fails = count(option, findings).unwrap_or(forward.max_fails),
         "max_connect_attempts" => {
-            forward.max_connect_attempts = count(option, findings).filter(|count| *count != 0);
+            forward.max_connect_attempts = count(option, findings);
         }
         "max_concurrent" => {
             forward.max_concurrent = count(option, findings).filter(|count| *count != 0);

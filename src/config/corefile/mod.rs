@@ -74,7 +74,7 @@ fn read_bytes(
     for (number, draft) in drafts.into_iter().enumerate() {
         config.servers.extend(draft.into_servers(number));
     }
-    if config.servers.iter().all(|server| server.forward.is_none()) {
+    if config.servers.iter().all(|server| server.forward.is_empty()) {
         findings.warnings.push(no_upstream("add 'forward . ADDR' to a server block"));
     }
     if findings.errors.is_empty() {

@@ -28,7 +28,8 @@ pub struct Forward {
     pub max_idle_conns: Option<u32>,
     /// How many failed health checks make an upstream count as down; none do where 0.
     pub max_fails: u32,
-    /// How many upstreams a query is tried with; by time alone where absent.
+    /// How many attempts at upstreams may fail for one query: twice as many as there are upstreams
+    /// where absent, and bounded by time alone where 0.
     pub max_connect_attempts: Option<u32>,
     /// How long an upstream may take for one reply; the client's own limit where absent.
     pub read_timeout: Option<Duration>,
@@ -95,7 +96,8 @@ impl Forward {
     /// The same of a name in wire form and lower case, as a query has it.
     pub fn covers_wire(&self, name: &[u8]) -> bool {
         let within = |zone: &Name| is_within(name, zone.as_wire());
-        within(&self.from) && !self.except.iter().any(within)
+        // As CoreDNS has it, the name of the directive itself cannot be excepted.
+        name == self.from.as_wire() || within(&self.from) && !self.except.iter().any(within)
     }
 }
 

@@ -80,7 +80,7 @@ impl Templates {
     /// where the block has `chaos` or `forward`.
     pub(super) fn new(config: &ServerBlock) -> Self {
         let templates = config.template.iter().map(Compiled::new).collect();
-        Self { templates, only_in: config.chaos.is_none() && config.forward.is_none() }
+        Self { templates, only_in: config.chaos.is_none() && config.forward.is_empty() }
     }
 
     /// Whether there are none.

@@ -26,7 +26,7 @@ pub(super) fn plugins(config: &Config) -> Vec<Plugin> {
             ("minimal", block.minimal),
             ("hosts", block.hosts.is_some()),
             ("kubernetes", block.kubernetes.is_some()),
-            ("forward", block.forward.is_some()),
+            ("forward", !block.forward.is_empty()),
         ];
         for listen in &block.listen {
             let server = server_label(listen.address);

@@ -8,6 +8,7 @@
 mod build;
 mod cache;
 mod dns;
+mod forward;
 mod process;
 mod registry;
 mod rest;
@@ -87,6 +88,7 @@ impl Metrics {
         let answered: Vec<_> = scene.fronts.iter().flat_map(|front| front.answered()).collect();
         let shelved = scene.fronts.iter().flat_map(|front| front.shelved()).collect();
         cache::write(&mut text, &answered, shelved);
+        forward::write(&mut text, &answered, &scene.fronts);
         dns::write(&mut text, answered);
         sockets::write(&mut text, &scene.servers);
         let what = "Lines of log and errors that were dropped, since their reader is too slow.";

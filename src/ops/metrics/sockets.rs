@@ -35,8 +35,10 @@ pub(super) fn write(text: &mut Text, servers: &[Arc<Server>]) {
     text.counter("fingerpost_deferred_queries_total", what, total.deferred);
     let what = "Queries that wait for an upstream now.";
     text.gauge("fingerpost_deferred_queries", what, deferred_now);
-    let what = "Queries dropped, since too many waited for an upstream.";
-    text.counter("fingerpost_deferred_overloads_total", what, total.overloads);
+    let what = "Queries dropped, since too many of all or of one client waited for an upstream.";
+    let mut family = text.family("fingerpost_deferred_overloads_total", Type::Counter, what);
+    family.sample(&[("reason", "all")], total.overloads);
+    family.sample(&[("reason", "client")], total.overloads_client);
     text.gauge("fingerpost_tcp_connections", "TCP connections open now.", connections.open);
     let what = "TCP connections taken.";
     text.counter("fingerpost_tcp_connections_accepted_total", what, connections.accepted);

@@ -2,6 +2,8 @@
 //! section 4.1).
 #![forbid(unsafe_code)]
 
+use std::io;
+
 /// Octets of a header.
 pub(super) const HEADER: usize = 12;
 
@@ -20,9 +22,17 @@ const LONGEST_NAME: usize = 255;
 /// Octets of the longest label; a greater length octet is a pointer or nothing known.
 const LONGEST_LABEL: u8 = 63;
 
+/// The type NS and the class IN, as a question ends with them.
+const NS_IN: [u8; 4] = [0, 2, 0, 1];
+
+/// RD, in the third octet: recursion desired.
+const RECURSION: u8 = 0x01;
+
 /// What a reply has to repeat.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Question<'a> {
+    /// Nothing but the ID counts.
+    any_reply: bool,
     id: u16,
     opcode: u8,
     name: &'a [u8],
@@ -40,7 +50,12 @@ impl<'a> Question<'a> {
         let (name, rest) = body.split_at_checked(name_length(body)?)?;
         let type_and_class = rest.get(..4)?;
         let id = u16::from_be_bytes([id0, id1]);
-        Some(Self { id, opcode: flags & OPCODE, name, type_and_class })
+        Some(Self { any_reply: false, id, opcode: flags & OPCODE, name, type_and_class })
+    }
+
+    /// The same, to which any response is a reply that has its ID: a refusal may have no question.
+    pub(super) fn any_reply(self) -> Self {
+        Self { any_reply: true, ..self }
     }
 
     /// The query's ID.
@@ -63,15 +78,41 @@ impl<'a> Question<'a> {
         };
         u16::from_be_bytes([id0, id1]) == id
             && flags & RESPONSE != 0
-            && flags & OPCODE == self.opcode
-            && [count0, count1] == [0, 1]
-            && same_question().unwrap_or(false)
+            && (self.any_reply
+                || flags & OPCODE == self.opcode
+                    && [count0, count1] == [0, 1]
+                    && same_question().unwrap_or(false))
     }
 }
 
 /// Whether a message says that it was cut.
 pub(super) fn truncated(message: &[u8]) -> bool {
     message.get(2).is_some_and(|flags| flags & TRUNCATED != 0)
+}
+
+/// The response code of a message, as far as its header has it.
+pub(super) fn rcode(message: &[u8]) -> u16 {
+    message.get(3).map_or(0, |flags| u16::from(flags & 0x0f))
+}
+
+/// Whether a message has no record in its answer section.
+pub(super) fn is_bare(message: &[u8]) -> bool {
+    message.get(6..8).is_none_or(|count| count == [0, 0])
+}
+
+/// A query for the name servers of a zone, for nobody but to have a reply.
+pub(super) fn probe(zone: &[u8], recursion: bool) -> Vec<u8> {
+    let flags = if recursion { RECURSION } else { 0 };
+    [&[0, 0, flags, 0, 0, 1, 0, 0, 0, 0, 0, 0], zone, &NS_IN].concat()
+}
+
+/// The query under an ID that nobody can guess.
+pub(super) fn renumbered(query: &[u8]) -> io::Result<(u16, Vec<u8>)> {
+    let [high, low, ..] = getrandom::u32().map_err(io::Error::other)?.to_ne_bytes();
+    let id = u16::from_be_bytes([high, low]);
+    let mut query = query.to_vec();
+    set_id(&mut query, id);
+    Ok((id, query))
 }
 
 /// Writes the ID of a message.

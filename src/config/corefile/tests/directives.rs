@@ -458,10 +458,11 @@ fn every_option_of_forward() {
         let mut forward = Forward::new(names(&["a"]).remove(0), vec![plain("192.0.2.1:53")]);
         change(&mut forward);
         let lines = format!("forward a 192.0.2.1 192.0.2.1:53 {{\n{options}\n}}");
-        become_what(&[(&lines, &|block| block.forward = Some(forward.clone()))]);
+        become_what(&[(&lines, &|block| block.forward = vec![forward.clone()])]);
     }
-    let (block, faults) = read("forward . 192.0.2.1 tls://192.0.2.1%a.example https://192.0.2.2");
-    let found = block.forward.unwrap();
+    let (mut block, faults) =
+        read("forward . 192.0.2.1 tls://192.0.2.1%a.example https://192.0.2.2");
+    let found = block.forward.remove(0);
     assert_eq!(faults, Vec::<String>::new());
     assert_eq!(
         found.to.iter().map(|upstream| upstream.protocol).collect::<Vec<_>>(),

@@ -11,11 +11,8 @@ use crate::config::{
 use crate::name::Name;
 use crate::zone::{Fallthrough, Pods, Spec};
 
-const WARNINGS: &[&str] = &[
-    "14:8: 'max_concurrent' of 'forward' is not in effect yet: the number of queries \
-     is bounded by sockets alone",
-    "20:5: 'loop' is not in effect yet: a loop of forwarding is not looked for",
-];
+const WARNINGS: &[&str] =
+    &["20:5: 'loop' is not in effect yet: a loop of forwarding is not looked for"];
 
 const COREFILE: &str = include_str!("../../../../tests/corefiles/kubeadm.Corefile");
 
@@ -52,10 +49,10 @@ fn the_corefile_of_kubeadm_loads() {
                 Listen { address: "0.0.0.0:53".parse().unwrap(), implied: true },
             ],
             kubernetes: Some(kubernetes),
-            forward: Some(Forward {
+            forward: vec![Forward {
                 max_concurrent: Some(1_000),
                 ..Forward::new(Name::root(), to)
-            }),
+            }],
             errors: Some(Errors::default()),
             health: Some(Health { listen: health, lameduck: Duration::from_secs(5) }),
             ready: Some(Ready { listen: ready, monitor: Monitor::UntilReady }),
