@@ -10,6 +10,9 @@ mod cache;
 #[cfg(test)]
 mod corefile;
 #[cfg(test)]
+#[path = "../common/installed.rs"]
+mod installed;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod program;
