@@ -129,6 +129,29 @@ impl Kept {
         self.least_ttl
     }
 
+    /// Writes the first records that fit behind the question, which ends at `begin`, and says how many
+    /// they are. Additional ones are none of them.
+    fn repeat_some(&self, reply: &mut Reply<'_>, begin: usize) -> usize {
+        let mut counts = [0; 3];
+        let (mut end, mut given) = (0, 0);
+        let [answers, authorities, _] = self.counts.map(usize::from);
+        for place in self.ttls.iter().take(answers + authorities) {
+            // Behind the TTL stand the length of the data and the data.
+            let at = usize::from(*place + 4).saturating_sub(begin);
+            let len = self.records.get(at..).and_then(|rest| rest.first_chunk::<2>());
+            let next = at + 2 + len.map_or(0, |len| usize::from(u16::from_be_bytes(*len)));
+            if next > reply.room() {
+                reply.truncated = true;
+                break;
+            }
+            end = next;
+            counts[usize::from(given >= answers)] += 1;
+            given += 1;
+        }
+        let fits = self.records.get(..end).map(|records| reply.repeat(records, counts));
+        if matches!(fits, Some(Ok(()))) { given } else { 0 }
+    }
+
     /// Octets that it takes.
     pub fn weight(&self) -> usize {
         self.records.len() + size_of_val(&*self.ttls)
@@ -136,7 +159,7 @@ impl Kept {
 }
 
 /// Gives a kept answer again, to whoever asks for the same name and type, with this TTL for all
-/// records. What is too long for the asker's datagrams is cut to its question, with TC.
+/// records. Of what is too long for the asker's datagrams the first records are given, with TC.
 pub fn repeat(
     desk: &Desk<'_>,
     message: &[u8],
@@ -146,17 +169,18 @@ pub fn repeat(
     out: &mut [u8],
 ) -> Outcome {
     let mut reply = Reply::new(out, message, query, limit(desk, query));
-    reply.repeat(&kept.records, kept.counts);
-    let whole = !reply.truncated;
+    let begin = reply.at();
+    let mut given = kept.ttls.len();
+    if reply.repeat(&kept.records, kept.counts).is_err() {
+        given = kept.repeat_some(&mut reply, begin);
+    }
     let told = query.edns.is_some() && desk.settings.ede;
     let error = if told { ExtendedError::of_kept(kept, as_what) } else { None };
     let len = reply.finish(query, kept.rcode, kept.authoritative, desk.settings, error.as_ref());
-    if whole {
-        for &place in &kept.ttls {
-            let place = usize::from(place);
-            if let Some(room) = out.get_mut(place..place + 4) {
-                room.copy_from_slice(&ttl.to_be_bytes());
-            }
+    for &place in kept.ttls.iter().take(given) {
+        let place = usize::from(place);
+        if let Some(room) = out.get_mut(place..place + 4) {
+            room.copy_from_slice(&ttl.to_be_bytes());
         }
     }
     if kept.authenticated && query.wants_authenticated() {

@@ -8,6 +8,7 @@
 
 mod alias;
 mod cause;
+mod cut;
 mod ede;
 mod identity;
 mod kept;
@@ -23,6 +24,7 @@ mod written;
 
 pub use crate::name::is_within;
 pub use cause::{Cause, Failure, KeptAs};
+pub use cut::cut;
 pub use identity::{IDENTITY_MOST, Identity};
 pub use kept::{Kept, KeptKind, question_of, repeat};
 pub use plain::{PlainRecord, plain_answer};

@@ -328,13 +328,16 @@ impl<'o> Reply<'o> {
     }
 
     /// Writes the records of all sections, so many of each, as they stood behind the same question.
-    /// Where not all fit there are none, and the response counts as cut.
     #[inline]
-    pub(super) fn repeat(&mut self, records: &[u8], counts: [u16; 3]) {
-        self.truncated = self.raw(records).is_err();
-        if !self.truncated {
-            self.counts = counts;
-        }
+    pub(super) fn repeat(&mut self, records: &[u8], counts: [u16; 3]) -> Result<(), Full> {
+        self.raw(records)?;
+        self.counts = counts;
+        Ok(())
+    }
+
+    /// How many octets of records fit.
+    pub(super) fn room(&self) -> usize {
+        self.end.saturating_sub(self.at)
     }
 
     /// What is written behind the question, and how many records of each section it is.

@@ -191,7 +191,7 @@ impl<'a> Asking<'a> {
 }
 
 /// An upstream's response as it can be handed on: what is too large for the client's datagrams is
-/// cut to its question, with TC, so that the client asks again over TCP.
+/// cut, with TC, so that the client asks again over TCP.
 pub(super) fn fit(
     mut reply: Vec<u8>,
     desk: &answer::Desk<'_>,
@@ -202,15 +202,12 @@ pub(super) fn fit(
         // Whether recursion is available is ours to say.
         header[3] |= 0x80;
     }
-    if reply.len() > answer::limit(desk, query).max(usize::from(answer::UDP_LEAST)) {
-        let end = query.question_end().min(message.len());
-        reply.truncate(end);
-        if let (Some(question), Some(copy)) = (message.get(12..end), reply.get_mut(12..end)) {
-            copy.copy_from_slice(question);
-        }
-        if let Some(header) = reply.first_chunk_mut::<12>() {
-            header[2] |= 0x02;
-            header[4..].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
+    let limit = answer::limit(desk, query).max(usize::from(answer::UDP_LEAST));
+    if reply.len() > limit {
+        answer::cut(&mut reply, limit);
+        let question = 12..query.question_end();
+        if let (Some(own), Some(copy)) = (message.get(question.clone()), reply.get_mut(question)) {
+            copy.copy_from_slice(own);
         }
     }
     Said { response: reply, maker: Maker::Forward, cause: None }

@@ -106,7 +106,7 @@ fn a_large_answer_is_cut_for_datagrams_and_whole_for_streams() {
     let world = World::new("");
     for _ in 0..3 {
         let cut = world.ask(&query("many.test."));
-        assert!(cut.metadata.truncation && cut.answers.is_empty());
+        assert!(cut.metadata.truncation && cut.answers.len() > 70, "what fits, for old libcs");
         let whole = world.ask_tcp(&query("many.test."));
         assert!(!whole.metadata.truncation);
         assert_eq!(whole.answers.len(), 100);

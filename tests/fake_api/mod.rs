@@ -42,6 +42,8 @@ pub(crate) struct Knobs {
     pub(crate) slow: Duration,
     /// The only bearer token that is taken; none is looked at otherwise.
     pub(crate) token: Option<&'static str>,
+    /// How whoever asks has to begin to say who it is.
+    pub(crate) agent: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -85,6 +87,7 @@ impl Default for Knobs {
             stale: None,
             slow: Duration::ZERO,
             token: None,
+            agent: "fingerpost/",
         }
     }
 }

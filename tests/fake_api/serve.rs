@@ -20,7 +20,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_rustls::TlsAcceptor;
 
-use super::store::{Entry, Selector, list_kind};
+use super::store::{Entry, Selector, version_and_kind};
 use super::{Fault, Inner, Order, Streaming};
 
 pub(super) fn run(listener: TcpListener, inner: &Arc<Inner>, stopped: oneshot::Receiver<()>) {
@@ -101,7 +101,12 @@ fn whole(status: u16, value: &Value) -> Response<Written> {
     let (pipe, written) = body();
     pipe.try_send(Ok(Bytes::from(value.to_string()))).unwrap();
     let status = StatusCode::from_u16(status).unwrap();
-    Response::builder().status(status).body(written).unwrap()
+    told(status, written)
+}
+
+fn told(status: StatusCode, written: Written) -> Response<Written> {
+    let response = Response::builder().status(status).header("content-type", "application/json");
+    response.body(written).unwrap()
 }
 
 fn status(code: u16, reason: &str, message: &str) -> Value {
@@ -119,10 +124,8 @@ fn says(code: u16) -> Value {
 
 fn answer(inner: Arc<Inner>, request: &Request<Incoming>) -> Response<Written> {
     let uri = request.uri().to_string();
-    assert!(
-        request.headers()["user-agent"].to_str().unwrap().starts_with("fingerpost/"),
-        "the user agent says who asks"
-    );
+    let agent = request.headers()["user-agent"].to_str().unwrap();
+    assert!(agent.starts_with(inner.knobs().agent), "the user agent says who asks: {agent}");
     inner.requests.lock().unwrap().push(uri.clone());
     let bearer = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     if let Some(token) = inner.knobs().token
@@ -224,10 +227,15 @@ fn list(
     };
     let (pipe, written) = body();
     let head = json!({"resourceVersion": revision.to_string(), "continue": token});
-    let kind = list_kind(resource);
+    let (version, kind) = version_and_kind(resource);
     tokio::spawn(async move {
-        send(&pipe, format!(r#"{{"kind":"{kind}","apiVersion":"v1","metadata":{head},"items":["#))
-            .await;
+        send(
+            &pipe,
+            format!(
+                r#"{{"kind":"{kind}List","apiVersion":"{version}","metadata":{head},"items":["#
+            ),
+        )
+        .await;
         for (at, item) in page.iter().enumerate() {
             let text = item.to_string();
             match fault {
@@ -250,7 +258,7 @@ fn list(
         }
         send(&pipe, "]}\n").await;
     });
-    Response::new(written)
+    told(StatusCode::OK, written)
 }
 
 fn watch(
@@ -289,7 +297,7 @@ fn watch(
             (false, _) => watch.run(false, false).await,
         }
     });
-    Response::new(written)
+    told(StatusCode::OK, written)
 }
 
 struct Watch {
@@ -367,7 +375,9 @@ impl Watch {
         let at = self.at.min(self.inner.store().revision());
         let annotations =
             if ends { json!({"k8s.io/initial-events-end": "true"}) } else { json!({}) };
-        json!({"metadata": {"resourceVersion": at.to_string(), "annotations": annotations}})
+        let (version, kind) = version_and_kind(&self.resource);
+        json!({"apiVersion": version, "kind": kind,
+               "metadata": {"resourceVersion": at.to_string(), "annotations": annotations}})
     }
 
     /// What has happened since.

@@ -106,14 +106,14 @@ fn resource_of(kind: &str) -> &'static str {
     }
 }
 
-/// The list kind of a resource.
-pub(crate) fn list_kind(resource: &str) -> &'static str {
+/// The version and the kind of a resource's objects.
+pub(crate) fn version_and_kind(resource: &str) -> (&'static str, &'static str) {
     match resource {
-        "namespaces" => "NamespaceList",
-        "services" => "ServiceList",
-        "endpointslices" => "EndpointSliceList",
-        "endpoints" => "EndpointsList",
-        _ => "PodList",
+        "namespaces" => ("v1", "Namespace"),
+        "services" => ("v1", "Service"),
+        "endpointslices" => ("discovery.k8s.io/v1", "EndpointSlice"),
+        "endpoints" => ("v1", "Endpoints"),
+        _ => ("v1", "Pod"),
     }
 }
 

@@ -6,13 +6,34 @@
 #[cfg(test)]
 mod behind;
 #[cfg(test)]
+mod beside;
+#[cfg(test)]
 mod cache;
+#[cfg(test)]
+#[allow(dead_code)] // The libcs' tests use the rest.
+#[path = "../common/cluster.rs"]
+mod cluster;
 #[cfg(test)]
 mod corefile;
 #[cfg(test)]
+#[allow(dead_code)] // The watches' tests use the rest.
+#[path = "../fake_api/mod.rs"]
+mod fake_api;
+#[cfg(test)]
+#[path = "../common/installed.rs"]
+mod installed;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
+#[allow(dead_code)] // The watches' tests use the rest.
+#[path = "../watch/objects.rs"]
+mod objects;
+#[cfg(test)]
 mod program;
+#[cfg(test)]
+#[allow(dead_code)] // The libcs' tests use the rest.
+#[path = "../common/resolver.rs"]
+mod resolver;
 #[cfg(test)]
 #[allow(dead_code)] // The command line's tests use the rest.
 #[path = "../cli/run.rs"]

@@ -1,10 +1,10 @@
 //! Another DNS server, run beside the test.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::installed::installed;
 use crate::run::{PATIENCE, Room, query};
 
 /// Which program, and how it is run from a folder that holds its configuration.
@@ -18,29 +18,10 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Where it is; `None` where it is not installed, which is said. Where a machine is to judge, it
-    /// has to be.
-    fn find(&self) -> Option<PathBuf> {
-        let paths = std::env::var_os("PATH").unwrap_or_default();
-        let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-        let folders = std::env::split_paths(&paths).chain(self.places.iter().map(|p| home.join(p)));
-        let found = folders.map(|folder| folder.join(self.name)).find(|path| path.is_file());
-        if found.is_none() {
-            let missing = format!("{} is not installed; {}", self.name, self.cure);
-            // Set where it was tried and cannot be had.
-            let excused =
-                self.name == "coredns" && std::env::var_os("FINGERPOST_NO_COREDNS").is_some();
-            let judged = std::env::var("CI").as_deref() == Ok("true") && !excused;
-            assert!(!judged, "CI is set, and {missing}");
-            eprintln!("SKIPPED: {missing}");
-        }
-        found
-    }
-
     /// Runs it; `None` where it is not installed. `configure` is told the address to listen on, and
     /// gives the text of the file `conf`.
     pub(crate) fn run(&self, configure: impl Fn(SocketAddr) -> String) -> Option<Running> {
-        let path = self.find()?;
+        let path = installed(self.name, self.places, self.cure)?;
         let room = Room::new();
         let address = free();
         room.write("conf", configure(address));

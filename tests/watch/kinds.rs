@@ -32,6 +32,7 @@ const OLD: Knobs = Knobs {
     stale: None,
     slow: std::time::Duration::ZERO,
     token: None,
+    agent: "fingerpost/",
 };
 
 #[test]

@@ -215,13 +215,18 @@ fn each_asker_gets_a_response_of_its_own() {
 }
 
 #[test]
-fn what_does_not_fit_is_cut_to_its_question() {
-    let many: Vec<Record> = (0..60).map(|n| a("www.test.", 60, n)).collect();
+fn of_what_does_not_fit_the_first_records_are_given() {
+    let many: Vec<Record> = (0..60).map(|n| a("www.test.", 90, n)).collect();
     let reply = reply("www.test.", OK, [&many, &[], &[]]);
     let kept = Kept::of(&reply.to_vec().unwrap(), false).unwrap();
     let mut query = query_of(&reply);
     let cut = given(&kept, &query, 60, KeptAs::Fresh);
-    assert!(cut.metadata.truncation && cut.answers.is_empty() && cut.queries == query.queries);
+    assert!(cut.metadata.truncation && cut.queries == query.queries);
+    // A header, a question, and as many records of 16 octets as 512 octets have room for.
+    assert_eq!(cut.answers.len(), (512 - 12 - 14) / 16);
+    for (given, own) in cut.answers.iter().zip(&many) {
+        assert_eq!((&given.name, given.ttl, &given.data), (&own.name, 60, &own.data));
+    }
     let mut edns = Edns::new();
     edns.set_max_payload(1_232);
     query.edns = Some(edns);
