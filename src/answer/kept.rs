@@ -6,7 +6,7 @@
 //! the query threads.
 
 use super::cause::{Cause, KeptAs};
-use super::ede::ExtendedError;
+use super::ede::ExtendedErrors;
 use super::message::{Expanded, Found, Told, names_in};
 use super::query::{HEADER, OPT, Query, Rcode};
 use super::reply::{Reply, Section};
@@ -149,8 +149,8 @@ pub fn repeat(
     reply.repeat(&kept.records, kept.counts);
     let whole = !reply.truncated;
     let told = query.edns.is_some() && desk.settings.ede;
-    let error = if told { ExtendedError::of_kept(kept, as_what) } else { None };
-    let len = reply.finish(query, kept.rcode, kept.authoritative, desk.settings, error.as_ref());
+    let errors = if told { ExtendedErrors::of_kept(kept, query, as_what) } else { None };
+    let len = reply.finish(query, kept.rcode, kept.authoritative, desk.settings, errors.as_ref());
     if whole {
         for &place in &kept.ttls {
             let place = usize::from(place);
