@@ -7,7 +7,7 @@ use super::reply::{Owner, Reply, Section};
 use super::resolve::{Node, locate};
 use super::splice::{Spliced, splice};
 use super::write::{Writer, rtype};
-use super::{Outcome, Settings, extended_error};
+use super::{Outcome, Settings, extended_errors};
 use crate::zone::View;
 use crate::zone::record::{QNAME_POINTER, Record};
 
@@ -50,12 +50,14 @@ pub(super) fn answer(
     };
     let mut asked = Asked::default();
     match chain.follow(&mut reply, &mut asked, alias) {
-        Step::End(rcode, cause) => {
+        Step::End(rcode, mut cause) => {
             if rcode == Rcode::ServFail {
                 reply.clear(query);
+            } else if cause == Cause::Plain && reply.denies() {
+                cause = Cause::NoData;
             }
-            let error = extended_error(view, settings, query, rcode, cause);
-            let len = reply.finish(query, rcode, true, settings, error.as_ref());
+            let errors = extended_errors(view, settings, query, rcode, cause);
+            let len = reply.finish(query, rcode, true, settings, errors.as_ref());
             Outcome::Reply { len, rcode, cause }
         }
         Step::Ask | Step::Next(_) => {
@@ -166,6 +168,7 @@ impl<'c> Chain<'c> {
                 Spliced::Ended(rcode) if says_stale(message) => {
                     Step::End(rcode, Cause::Kept(KeptAs::Stale))
                 }
+                Spliced::Ended(Rcode::NxDomain) => Step::End(Rcode::NxDomain, Cause::TargetMissing),
                 Spliced::Ended(rcode) => Step::End(rcode, Cause::Plain),
                 Spliced::At(place) => {
                     // What was told leads on. It may lead back into our zones, but nobody is asked

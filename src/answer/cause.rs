@@ -41,9 +41,11 @@ pub enum KeptAs {
 /// Why a name answers what it answers.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Cause {
-    /// Nothing unusual: data, or the name's plain lack of the asked type.
+    /// Nothing unusual: data.
     #[default]
     Plain,
+    /// The name exists and has nothing of the asked type.
+    NoData,
     /// Not in any of our zones.
     NotOurs,
     /// Neither `svc`, `pod` nor any other name that zones have.
@@ -75,11 +77,13 @@ pub enum Cause {
     NoAddress,
     /// A selector-less Service with a cluster IP, answered as this says.
     Chosen(Choice),
+    /// The Service's annotation counts for nothing, and it is answered as without.
+    AnnotationIgnored,
     /// The first full lists of these kinds are not complete.
     Waiting(KindSet),
     /// The alias leads out of our zones, and nobody may be asked for its target.
     BareAlias,
-    /// The alias leads to a name in our zones that does not exist.
+    /// The alias leads to a name that does not exist.
     TargetMissing,
     /// The alias leads back to itself.
     AliasLoop,
@@ -107,7 +111,7 @@ pub enum Cause {
 
 impl Cause {
     /// One short word for each, but for [`Cause::Plain`], in the order of [`Cause::place`].
-    pub const WORDS: [&'static str; 28] = [
+    pub const WORDS: [&'static str; 30] = [
         "not-ours",
         "no-such-name",
         "no-namespace",
@@ -134,6 +138,8 @@ impl Cause {
         "filtered",
         "not-served",
         "malformed",
+        "no-data",
+        "annotation-ignored",
         "too-many-waiting",
         "too-many-of-client",
     ];
@@ -170,8 +176,10 @@ impl Cause {
             Self::Filtered => 23,
             Self::NotServed => 24,
             Self::Malformed => 25,
-            Self::Upstream(Failure::TooMany) => 26,
-            Self::Upstream(Failure::TooManyOfClient) => 27,
+            Self::NoData => 26,
+            Self::AnnotationIgnored => 27,
+            Self::Upstream(Failure::TooMany) => 28,
+            Self::Upstream(Failure::TooManyOfClient) => 29,
         })
     }
 
@@ -194,10 +202,25 @@ mod tests {
             (Cause::Waiting(KindSet::ALL), Some("waiting")),
             (Cause::Upstream(Failure::Nobody), Some("no-upstream")),
             (Cause::Malformed, Some("malformed")),
+            (Cause::NoData, Some("no-data")),
+            (Cause::AnnotationIgnored, Some("annotation-ignored")),
         ] {
             assert_eq!(cause.word(), word);
         }
         let last = Cause::Upstream(Failure::TooManyOfClient);
         assert_eq!(last.place(), Some(Cause::WORDS.len() - 1));
+    }
+
+    #[test]
+    fn the_readme_has_every_word_once() {
+        let readme = include_str!("../../README.md");
+        let table = readme.split("| word | EDE |").nth(1).unwrap().split("\n\n").next().unwrap();
+        let cells = table.lines().filter_map(|line| line.split(" | ").next());
+        let mut written: Vec<&str> =
+            cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+        written.sort_unstable();
+        let mut known = Cause::WORDS.to_vec();
+        known.sort_unstable();
+        assert_eq!(written, known);
     }
 }

@@ -6,7 +6,7 @@
 //! the query threads.
 
 use super::cause::{Cause, KeptAs};
-use super::ede::ExtendedError;
+use super::ede::ExtendedErrors;
 use super::message::{Expanded, Found, Told, names_in};
 use super::query::{HEADER, OPT, Query, Rcode};
 use super::reply::{Reply, Section};
@@ -175,8 +175,8 @@ pub fn repeat(
         given = kept.repeat_some(&mut reply, begin);
     }
     let told = query.edns.is_some() && desk.settings.ede;
-    let error = if told { ExtendedError::of_kept(kept, as_what) } else { None };
-    let len = reply.finish(query, kept.rcode, kept.authoritative, desk.settings, error.as_ref());
+    let errors = if told { ExtendedErrors::of_kept(kept, query, as_what) } else { None };
+    let len = reply.finish(query, kept.rcode, kept.authoritative, desk.settings, errors.as_ref());
     for &place in kept.ttls.iter().take(given) {
         let place = usize::from(place);
         if let Some(room) = out.get_mut(place..place + 4) {

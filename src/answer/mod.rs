@@ -25,6 +25,7 @@ mod written;
 pub use crate::name::is_within;
 pub use cause::{Cause, Failure, KeptAs};
 pub use cut::cut;
+pub use ede::write_cause;
 pub use identity::{IDENTITY_MOST, Identity};
 pub use kept::{Kept, KeptKind, question_of, repeat};
 pub use plain::{PlainRecord, plain_answer};
@@ -35,10 +36,10 @@ pub use resolve::reverse_address;
 pub use walk::{Line, records, walk};
 pub use written::{Record, Said, written};
 
-use crate::zone::record::QNAME_POINTER;
-use crate::zone::{View, ZoneKind};
+use crate::zone::record::{self, QNAME_POINTER};
+use crate::zone::{Choice, View, ZoneKind};
 use alias::Outside;
-use ede::ExtendedError;
+use ede::ExtendedErrors;
 use reply::Reply;
 use resolve::{Located, Node};
 use write::{Writer, rtype};
@@ -199,8 +200,8 @@ pub fn error(
 ) -> Outcome {
     let reply = Reply::new(out, message, query, limit(desk, query));
     let told = query.edns.is_some() && desk.settings.ede;
-    let error = if told { ExtendedError::of_cause(cause) } else { None };
-    let len = reply.finish(query, rcode, false, desk.settings, error.as_ref());
+    let errors = if told { ExtendedErrors::of(None, query, rcode, cause) } else { None };
+    let len = reply.finish(query, rcode, false, desk.settings, errors.as_ref());
     Outcome::Reply { len, rcode, cause }
 }
 
@@ -249,16 +250,13 @@ fn respond_with(
         return Outcome::Forward;
     }
     let mut reply = Reply::new(out, message, query, limit(desk, query));
-    let (rcode, cause) = match node {
+    let (rcode, mut cause) = match node {
         Node::Alias(alias) => {
             return alias::answer(view, settings, query, reply, alias, desk.rotation, outside);
         }
         Node::Waiting(kinds) => (Rcode::ServFail, Cause::Waiting(kinds)),
         Node::Missing(cause) => (Rcode::NxDomain, refined(view, query, &located, cause)),
-        Node::Front(record) => {
-            let choice = record.choice().filter(|choice| *choice != crate::zone::Choice::Direct);
-            (Rcode::NoError, choice.map_or(Cause::Plain, Cause::Chosen))
-        }
+        Node::Front(record) if record.is_odd() => (Rcode::NoError, odd(record)),
         _ => (Rcode::NoError, Cause::Plain),
     };
     if rcode != Rcode::ServFail {
@@ -281,26 +279,38 @@ fn respond_with(
         if writer.reply.answers() == 0 && !writer.reply.truncated {
             writer.reply.section(Section::Authority);
             writer.soa();
+            if cause == Cause::Plain {
+                cause = Cause::NoData;
+            }
         }
     }
-    let error = extended_error(view, settings, query, rcode, cause);
-    let len = reply.finish(query, rcode, true, settings, error.as_ref());
+    let errors = extended_errors(view, settings, query, rcode, cause);
+    let len = reply.finish(query, rcode, true, settings, errors.as_ref());
     Outcome::Reply { len, rcode, cause }
 }
 
 /// What there is to say beside the answer, to whoever wants it.
 #[inline]
-fn extended_error(
+fn extended_errors(
     view: &View,
     settings: &Settings,
     query: &Query,
     rcode: Rcode,
     cause: Cause,
-) -> Option<ExtendedError> {
+) -> Option<ExtendedErrors> {
     if query.edns.is_none() || !settings.ede {
         return None;
     }
-    ExtendedError::of(view, rcode, cause)
+    ExtendedErrors::of(Some(view), query, rcode, cause)
+}
+
+/// Why a Service is answered otherwise than its objects might make one think.
+#[cold]
+fn odd(record: record::Record<'_>) -> Cause {
+    match record.choice() {
+        Some(choice) if choice != Choice::Direct => Cause::Chosen(choice),
+        _ => Cause::AnnotationIgnored,
+    }
 }
 
 /// The class IN.

@@ -4,7 +4,7 @@
 //! one (RFC 2181, section 9); room for the OPT record is kept from the start.
 
 use super::Settings;
-use super::ede::ExtendedError;
+use super::ede::ExtendedErrors;
 use super::query::{Edns, HEADER, Query, Rcode};
 use crate::zone::record::QNAME_POINTER;
 use crate::zone::{SOA_LEN, SOA_POINTERS};
@@ -102,6 +102,11 @@ impl<'o> Reply<'o> {
         self.counts[0]
     }
 
+    /// Whether it says who denies: nothing else puts records into the authority section.
+    pub(super) fn denies(&self) -> bool {
+        self.counts[1] > 0
+    }
+
     /// Writes the header and the OPT record and returns the response's length.
     #[inline]
     pub(super) fn finish(
@@ -110,7 +115,7 @@ impl<'o> Reply<'o> {
         rcode: Rcode,
         authoritative: bool,
         settings: &Settings,
-        error: Option<&ExtendedError>,
+        errors: Option<&ExtendedErrors>,
     ) -> usize {
         let rcode = rcode as u8;
         let mut additionals = self.counts[2];
@@ -119,30 +124,18 @@ impl<'o> Reply<'o> {
             let flags = if dnssec_ok { 0x80 } else { 0 };
             // Options take only the room that records have left, who answers first.
             let mut left = self.end.saturating_sub(self.at);
-            let mut fits = |len: usize| {
-                let fits = len <= left;
-                left -= if fits { len } else { 0 };
-                fits
-            };
             let nsid = settings.identity.identifier().filter(|_| nsid);
-            let nsid = nsid.filter(|octets| fits(OPTION_HEAD + octets.len())).unwrap_or(&[]);
-            let mut room;
-            let error = match error {
-                None => &[],
-                Some(error) => {
-                    room = ExtendedError::room();
-                    let len = error.option(&mut room);
-                    room.get(..len).filter(|option| fits(option.len())).unwrap_or(&[])
-                }
-            };
+            let nsid = nsid.filter(|octets| OPTION_HEAD + octets.len() <= left).unwrap_or(&[]);
+            left -= if nsid.is_empty() { 0 } else { OPTION_HEAD + nsid.len() };
+            let errors = errors.map_or(&[][..], |errors| errors.within(left));
             let [n0, n1] = u16::try_from(nsid.len()).unwrap_or(0).to_be_bytes();
             let head = [0, 3, n0, n1];
             let head = if nsid.is_empty() { &[][..] } else { &head };
-            let len = head.len() + nsid.len() + error.len();
+            let len = head.len() + nsid.len() + errors.len();
             let [l0, l1] = u16::try_from(len).unwrap_or(0).to_be_bytes();
             self.end = self.out.len();
             let opt = [0, 0, 41, high, low, rcode >> 4, 0, flags, 0, l0, l1];
-            let parts = [&opt[..], head, nsid, error];
+            let parts = [&opt[..], head, nsid, errors];
             if parts.into_iter().try_for_each(|part| self.raw(part)).is_ok() {
                 additionals = additionals.saturating_add(1);
             }

@@ -270,7 +270,7 @@ fn port<'v>(record: Record<'v>, name: &[u8], proto: &[u8]) -> Node<'v> {
     Node::Port(record, protocol, share)
 }
 
-fn protocol(label: &[u8]) -> Option<Protocol> {
+pub(super) fn protocol(label: &[u8]) -> Option<Protocol> {
     match label {
         b"_tcp" => Some(Protocol::Tcp),
         b"_udp" => Some(Protocol::Udp),
@@ -314,7 +314,7 @@ fn pod<'v>(view: &View, asked: &Asked, depth: usize) -> Node<'v> {
 
 /// The address that a pod's label writes: three `-` between decimal numbers for IPv4, else IPv6
 /// with `-` for `:`.
-fn pod_address(label: &[u8]) -> Option<IpAddr> {
+pub(super) fn pod_address(label: &[u8]) -> Option<IpAddr> {
     // The longest text of an IPv6 address has 39 octets.
     let mut text = [0u8; 40];
     let text = text.get_mut(..label.len())?;

@@ -1,6 +1,6 @@
 //! Responses whose records stand ready, such as those of `template`: written, not looked up.
 
-use super::ede::ExtendedError;
+use super::ede::ExtendedErrors;
 use super::query::{Query, Rcode};
 use super::reply::{Full, Reply};
 use super::{Cause, Desk, Outcome, Section, limit};
@@ -58,8 +58,8 @@ pub fn written(
         }
     }
     let error = error.filter(|_| query.edns.is_some());
-    let error = error.map(|(code, text)| ExtendedError::told(code, text));
-    let len = reply.finish(query, rcode, authoritative, desk.settings, error.as_ref());
+    let errors = error.map(|(code, text)| ExtendedErrors::told(code, text));
+    let len = reply.finish(query, rcode, authoritative, desk.settings, errors.as_ref());
     Outcome::Reply { len, rcode, cause }
 }
 

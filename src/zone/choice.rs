@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::endpoints::{Joined, Port};
 use super::spec::{Selectorless, Spec};
-use crate::cluster::{AddressFamily, ClusterIps, Service};
+use crate::cluster::{AddressFamily, ClusterIps, Protocol, Service};
 
 /// How a selector-less Service with a cluster IP is answered, and why.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -73,10 +73,19 @@ impl Choice {
 pub struct PortMismatch {
     /// The Service's port name.
     pub name: Box<str>,
+    /// Its protocol.
+    pub protocol: Protocol,
     /// The Service's port number.
     pub service: u16,
     /// The number on the endpoint; 0 where it has none of that name.
     pub endpoint: u16,
+}
+
+/// Whether the Service's annotation counts for nothing: its value is unknown, or there is nothing to
+/// choose, since the Service has a selector.
+pub(crate) fn ignores_annotation(service: &Service) -> bool {
+    let unknown = |text: &str| service.has_selector || Selectorless::parse(text).is_none();
+    service.selectorless.as_deref().is_some_and(unknown)
 }
 
 /// The families in which the Service is answered directly: `spec.ipFamilies`, else those of its
@@ -133,8 +142,10 @@ pub(crate) fn choose(
 fn first_mismatch(service: &Service, ports: &[Port]) -> Option<(Choice, PortMismatch)> {
     service.ports.iter().find_map(|wanted| {
         let named = |port: &&Port| port.1 == wanted.protocol && port.2 == wanted.name;
-        let mismatch =
-            |endpoint| PortMismatch { name: wanted.name.clone(), service: wanted.port, endpoint };
+        let mismatch = |endpoint| {
+            let (name, protocol) = (wanted.name.clone(), wanted.protocol);
+            PortMismatch { name, protocol, service: wanted.port, endpoint }
+        };
         // 0 stands for all ports, the wanted one among them.
         let other = ports.iter().filter(named).find(|port| port.0 != 0 && port.0 != wanted.port);
         if let Some(other) = other {

@@ -39,6 +39,7 @@ fn addressed(service: &Service, joined: &Joined, spec: &Spec) -> Vec<u8> {
         kind: FrontKind::Cluster,
         choice: None,
         mismatch: None,
+        annotation_ignored: false,
         selectorless,
         ttl: spec.ttl,
         front: Vec::new(),
@@ -52,6 +53,7 @@ fn addressed(service: &Service, joined: &Joined, spec: &Spec) -> Vec<u8> {
         draft.front = all().collect();
         draft.kind =
             if draft.front.is_empty() { FrontKind::NoneReady } else { FrontKind::Endpoints };
+        draft.annotation_ignored = !draft.front.is_empty() && choice::ignores_annotation(service);
         return draft.encode();
     };
     draft.cluster_ips = cluster_ips;
@@ -64,6 +66,7 @@ fn addressed(service: &Service, joined: &Joined, spec: &Spec) -> Vec<u8> {
         let (choice, mismatch) = choice::choose(service, joined, spec);
         (draft.choice, draft.mismatch) = (Some(choice), mismatch);
     }
+    draft.annotation_ignored = choice::ignores_annotation(service);
     if draft.choice == Some(Choice::Direct) {
         let families = choice::families(service);
         draft.kind = FrontKind::Endpoints;
@@ -110,6 +113,7 @@ fn alias(external_name: &str, spec: &Spec) -> Vec<u8> {
         kind,
         choice: None,
         mismatch: None,
+        annotation_ignored: false,
         selectorless: false,
         ttl: spec.ttl,
         front: Vec::new(),

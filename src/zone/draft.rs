@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use super::choice::{Choice, PortMismatch};
 use super::endpoints::Joined;
 use super::record::{
-    FLAG_ENDPOINTS_ARE_FRONT, FLAG_SELECTORLESS, FRONT, FrontKind, QNAME_POINTER, Unusable, V6,
+    ANNOTATION_IGNORED, FLAG_ENDPOINTS_ARE_FRONT, FLAG_SELECTORLESS, FRONT, FrontKind,
+    QNAME_POINTER, Unusable, V6,
 };
 use crate::cluster::ServicePort;
 
@@ -15,6 +16,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) kind: FrontKind,
     pub(crate) choice: Option<Choice>,
     pub(crate) mismatch: Option<PortMismatch>,
+    pub(crate) annotation_ignored: bool,
     pub(crate) selectorless: bool,
     pub(crate) ttl: u32,
     pub(crate) front: Vec<IpAddr>,
@@ -40,10 +42,11 @@ impl Draft<'_> {
         if self.selectorless {
             flags |= FLAG_SELECTORLESS;
         }
+        let ignored = if self.annotation_ignored { ANNOTATION_IGNORED } else { 0 };
         let mut out = Octets(Vec::with_capacity(96 + 64 * self.joined.addresses.len()));
         out.0.extend_from_slice(&[
             self.kind as u8,
-            self.choice.map_or(0, |choice| choice as u8),
+            self.choice.map_or(0, |choice| choice as u8) | ignored,
             flags,
             self.unusable.map_or(0, |reason| reason as u8),
         ]);
@@ -69,7 +72,7 @@ impl Draft<'_> {
         let [mismatch, ports, cluster, endpoints] = [(); 4].map(|()| out.later());
         if let Some(port) = &self.mismatch {
             out.now(mismatch);
-            out.port(0, &port.name, port.service);
+            out.port(port.protocol as u8, &port.name, port.service);
             out.0.extend_from_slice(&port.endpoint.to_le_bytes());
         }
         if !self.ports.is_empty() {

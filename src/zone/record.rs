@@ -6,6 +6,7 @@
 //!
 //! ```text
 //!  0 u8  kind           1 u8 choice        2 u8 flags       3 u8 reason (unusable externalName)
+//!                         and 128 where the annotation is ignored
 //!  4 u32 front A       8 u32 front AAAA   12 u32 offset of the tail
 //! 16     front A records (16 octets each), front AAAA records (28 each); or a CNAME's target
 //! tail:  u32 ready, u32 total, then the offsets of: mismatch, ports, cluster IPs, endpoints
@@ -15,7 +16,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::choice::{Choice, PortMismatch};
+use super::choice::Choice;
 use crate::cluster::Protocol;
 
 /// Octets of an A record whose owner is a pointer.
@@ -28,6 +29,8 @@ pub const QNAME_POINTER: u16 = 0xc00c;
 pub(super) const FRONT: usize = 16;
 pub(super) const FLAG_ENDPOINTS_ARE_FRONT: u8 = 1;
 pub(super) const FLAG_SELECTORLESS: u8 = 2;
+/// Beside the choice: the annotation that would choose is ignored.
+pub(super) const ANNOTATION_IGNORED: u8 = 0x80;
 pub(super) const V6: u32 = 1 << 31;
 
 /// What a Service is to DNS.
@@ -84,7 +87,19 @@ impl<'a> Record<'a> {
 
     /// How a selector-less Service with a cluster IP is answered.
     pub fn choice(self) -> Option<Choice> {
-        Choice::from_octet(self.0[1])
+        Choice::from_octet(self.0[1] & !ANNOTATION_IGNORED)
+    }
+
+    /// Whether the annotation that would choose how it is answered is ignored: its value is unknown,
+    /// or the Service has a selector.
+    pub fn ignores_annotation(self) -> bool {
+        self.0[1] & ANNOTATION_IGNORED != 0
+    }
+
+    /// Whether a selector-less Service is answered with its cluster IP, or an annotation is ignored.
+    #[inline]
+    pub fn is_odd(self) -> bool {
+        self.0[1] > Choice::Direct as u8
     }
 
     /// Whether the Service has no selector.
@@ -125,13 +140,12 @@ impl<'a> Record<'a> {
         (self.u32(tail), self.u32(tail + 4))
     }
 
-    /// The port that stood in the way of a direct answer.
-    pub fn mismatch(self) -> Option<PortMismatch> {
+    /// The Service's port that stood in the way of a direct answer, and its number on the endpoint;
+    /// 0 where that has none of the name.
+    pub fn mismatch(self) -> Option<(PortRef<'a>, u16)> {
         let mut at = self.section(0)?;
         let port = self.port(&mut at)?;
-        let endpoint = u16::from_le_bytes([*self.0.get(at)?, *self.0.get(at + 1)?]);
-        let name = String::from_utf8_lossy(port.name).into();
-        Some(PortMismatch { name, service: port.number, endpoint })
+        Some((port, u16::from_le_bytes([*self.0.get(at)?, *self.0.get(at + 1)?])))
     }
 
     /// The Service's own ports, sorted by number.
@@ -261,6 +275,12 @@ impl<'a> EndpointsRef<'a> {
             n if n == sets as usize => Share::All,
             _ => Share::Some,
         }
+    }
+
+    /// Whether some endpoint has a port that a record can say: one with a number.
+    pub fn has_ports(self) -> bool {
+        let mut sets = 0..self.record.u32(self.section(3));
+        sets.any(|set| self.port_set(set).any(|port| port.number != 0))
     }
 
     /// Whether some endpoint has a named port of `protocol`.

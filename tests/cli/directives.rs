@@ -79,13 +79,16 @@ fn acl_decides_before_anything_else() {
     let other = ask(&served, &message("cluster.local.", RecordType::SOA, DNSClass::IN));
     assert_eq!(other.expect("an answer").answers.len(), 1);
     // The reason is told to whoever asks with EDNS: 15 is Blocked, 17 Filtered.
-    for (qtype, code) in [(RecordType::SRV, 15), (RecordType::AAAA, 17)] {
+    for (qtype, code, text) in
+        [(RecordType::SRV, 15, "'acl' blocks this"), (RecordType::AAAA, 17, "'acl' filters this")]
+    {
         let mut asked = message(NAME, qtype, DNSClass::IN);
         asked.set_edns(Edns::new());
         let found = ask(&served, &asked).expect("an answer");
         let edns = found.edns.expect("EDNS");
         let option = edns.option(EdnsCode::from(15)).expect("an extended error");
-        assert_eq!(Vec::<u8>::try_from(option).expect("octets"), [0, code], "{qtype}");
+        let expected = [&[0, code], text.as_bytes()].concat();
+        assert_eq!(Vec::<u8>::try_from(option).expect("octets"), expected, "{qtype}");
     }
 }
 

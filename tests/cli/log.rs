@@ -125,7 +125,7 @@ fn names_and_classes_choose_and_the_first_that_fits_decides() {
         // NODATA is a denial, and the next rule is not asked.
         (DB, RecordType::MX, None),
         (NONE, RecordType::A, Some("D NXDOMAIN no-service 0")),
-        ("shop.svc.cluster.local.", RecordType::A, Some("D NOERROR - 0")),
+        ("shop.svc.cluster.local.", RecordType::A, Some("D NOERROR no-data 0")),
         ("nowhere.cluster.local.", RecordType::A, Some("D NXDOMAIN no-such-name 0")),
         ("cluster.local.", RecordType::SOA, None),
         ("www.example.", RecordType::A, Some("E REFUSED not-ours")),

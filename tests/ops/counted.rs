@@ -122,7 +122,8 @@ fn queries_are_counted_by_their_labels() {
     let causes = |labels: &[(&str, &str)]| page.value("fingerpost_answers_total", labels);
     assert_eq!(causes(&[of_v6, ("cause", "no-service")]), Some(7.0), "{text}");
     assert_eq!(causes(&[of_v6, ("cause", "not-ours")]), Some(5.0), "{text}");
-    assert_eq!(causes(&[of_v4]), Some(1.0), "{text}");
+    assert_eq!(causes(&[of_v4]), Some(2.0), "{text}");
+    assert_eq!(causes(&[of_v4, ("cause", "no-data")]), Some(1.0), "{text}");
     assert_eq!(causes(&[of_v4, ("cause", "malformed")]), Some(1.0), "{text}");
 
     // All messages over UDP at the IPv4 address but one, whose size is known as well.

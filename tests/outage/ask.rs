@@ -20,7 +20,8 @@ pub(crate) struct Reply {
     pub(crate) code: ResponseCode,
     /// The data of the answer section, sorted.
     pub(crate) data: Vec<String>,
-    /// The extended error: its code and text.
+    /// The extended error, its code and text, that says how old or how whole the data are; not the
+    /// one, of code 0, that says why a name is denied.
     pub(crate) ede: Option<(u16, String)>,
     /// There is an OPT record.
     pub(crate) edns: bool,
@@ -41,12 +42,13 @@ impl Reply {
             _ => None,
         });
         let edns = message.edns.as_ref();
-        let found = edns.and_then(|edns| edns.options().get(EdnsCode::Unknown(15)).cloned());
-        let ede = found.map(|option| {
+        let options = edns.map(|edns| edns.options().get_all(EdnsCode::Unknown(15)));
+        let mut errors = options.into_iter().flatten().map(|option| {
             let EdnsOption::Unknown(_, octets) = option else { panic!("{option:?}") };
             let (code, text) = octets.split_first_chunk().expect("a code");
             (u16::from_be_bytes(*code), String::from_utf8(text.to_vec()).expect("UTF-8"))
         });
+        let ede = errors.find(|(code, _)| *code != 0);
         Self { code: message.metadata.response_code, data, ede, edns: edns.is_some(), serial }
     }
 

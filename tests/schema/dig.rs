@@ -91,6 +91,46 @@ fn the_examples_answer_dig() {
 }
 
 #[test]
+fn dig_prints_why() {
+    if !has_dig() {
+        return;
+    }
+    let world = World::of_files(EXAMPLES);
+    for (question, expected) in [
+        ("web.yard.svc.cluster.local A", "0 (Other): (no namespace yard)"),
+        ("nope.shop.svc.cluster.local A", "0 (Other): (no service nope in namespace shop)"),
+        (
+            "kafka-2.kafka.shop.svc.cluster.local A",
+            "0 (Other): (no ready endpoint kafka-2; 2 of 3 endpoints ready)",
+        ),
+        (
+            "_amqp._tcp.kafka.shop.svc.cluster.local SRV",
+            "0 (Other): (no port amqp; ports: broker/TCP)",
+        ),
+        (
+            "crm.shop.svc.cluster.local A",
+            "0 (Other): (cluster IP: port https is 443 on the service, 8443 on its endpoints)",
+        ),
+        (
+            "warehouse.shop.svc.cluster.local A",
+            "0 (Other): (externalName leads out of our zones, and nobody was asked)",
+        ),
+        (
+            "example.com A",
+            "20 (Not Authoritative): (no zone here holds the name, and nothing is forwarded)",
+        ),
+    ] {
+        for transport in ["+notcp", "+tcp"] {
+            let arguments: Vec<&str> = question.split(' ').chain([transport]).collect();
+            let text = dig(&world, &arguments);
+            let told: Vec<&str> =
+                text.iter().filter_map(|line| line.strip_prefix("; EDE: ")).collect();
+            assert_eq!(told, [expected], "{question} {transport}");
+        }
+    }
+}
+
+#[test]
 fn dig_finds_nothing_to_warn_of() {
     if !has_dig() {
         return;

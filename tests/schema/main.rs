@@ -14,6 +14,8 @@ mod corefile;
 #[cfg(test)]
 mod dig;
 #[cfg(test)]
+mod ede;
+#[cfg(test)]
 mod endpoints;
 #[cfg(test)]
 mod external_name;
