@@ -88,6 +88,8 @@ pub enum Cause {
     Filtered,
     /// A template of the configuration says so.
     Template,
+    /// A rule of the configuration makes of a name what is none.
+    BadRewrite,
     /// The asked type or class is not served.
     NotServed,
     /// The message is malformed, or asks for something unknown.
@@ -96,7 +98,7 @@ pub enum Cause {
 
 impl Cause {
     /// One short word for each, but for [`Cause::Plain`], in the order of [`Cause::place`].
-    pub const WORDS: [&'static str; 26] = [
+    pub const WORDS: [&'static str; 27] = [
         "not-ours",
         "no-such-name",
         "no-namespace",
@@ -121,6 +123,7 @@ impl Cause {
         "identity",
         "blocked",
         "filtered",
+        "bad-rewrite",
         "not-served",
         "malformed",
     ];
@@ -155,8 +158,9 @@ impl Cause {
             Self::Identity => 21,
             Self::Blocked => 22,
             Self::Filtered => 23,
-            Self::NotServed => 24,
-            Self::Malformed => 25,
+            Self::BadRewrite => 24,
+            Self::NotServed => 25,
+            Self::Malformed => 26,
         })
     }
 

@@ -12,7 +12,8 @@ use super::clerk::{Source, Work, decide};
 use super::journal::Answer;
 use super::meter::{Answered, Maker};
 use super::plan::{Block, NO_BLOCK, Plan};
-use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Transport};
+use super::rewrite::{Made, Rewriting};
+use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Reject, Transport};
 use crate::serve::{Asker, Client, UpstreamError, room};
 
 /// How many server blocks an alias may lead through: each asks the next as a client would.
@@ -90,9 +91,56 @@ impl<'a> Asking<'a> {
     /// The response; [`Failure::Nobody`] where no block would say anything or forward.
     async fn ask_at(self, message: &[u8], depth: usize) -> Result<Said, Failure> {
         let mut query = Query::default();
-        let mut out = vec![0; room(self.transport)];
         let read = query.read(message);
         let place = self.plan.choose(query.asked());
+        let block = self.plan.block(place);
+        let block = block.and_then(|number| self.plan.blocks.get(number));
+        let source = Source { block, view: None, hosts: None };
+        let Some((block, rules)) = source.rewriting().filter(|_| read.is_ok()) else {
+            return self.ask_in(place, (message, query, read), depth).await;
+        };
+        let mut rewriting = Rewriting::default();
+        let made = rules.apply(message, &query, &mut rewriting);
+        if made == Made::Nothing {
+            return self.ask_in(place, (message, query, read), depth).await;
+        }
+        let said = if made == Made::Query {
+            let mut other = Query::default();
+            let read = other.read(rewriting.message());
+            // However long: what fits is found once the names are turned back.
+            let inner = Asking { transport: Transport::Stream, ..self };
+            Some(inner.ask_in(place, (rewriting.message(), other, read), depth).await?)
+        } else {
+            None
+        };
+        let desk = block.desk(&query, self.transport, self.rotation);
+        let mut out = vec![0; room(self.transport)];
+        let (maker, own, outcome) = match said {
+            None => {
+                let outcome = block.refuse_rewritten(&desk, message, &query, &mut out);
+                (Maker::Server, true, outcome)
+            }
+            Some(Said { response, maker, cause }) => {
+                let said = (response.as_slice(), cause.unwrap_or_default());
+                let asked = (message, &query);
+                let outcome = rules.turn_back(&desk, asked, said, &rewriting, &mut out);
+                (maker, cause.is_some(), outcome)
+            }
+        };
+        let Outcome::Reply { len, cause, .. } = outcome else { return Err(Failure::Unusable) };
+        out.truncate(len);
+        let cause = Some(cause).filter(|cause| own || *cause != Cause::Plain);
+        Ok(Said { response: out, maker, cause })
+    }
+
+    /// The same of the block at this place, whatever its rules for other queries are.
+    async fn ask_in(
+        self,
+        place: usize,
+        (message, mut query, read): (&[u8], Query, Result<(), Reject>),
+        depth: usize,
+    ) -> Result<Said, Failure> {
+        let mut out = vec![0; room(self.transport)];
         let block = self.plan.block(place);
         let block = block.and_then(|number| self.plan.blocks.get(number));
         let view = block.and_then(|block| block.view.as_ref()).map(|view| view.load_full());

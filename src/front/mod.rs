@@ -13,7 +13,9 @@ mod hosts;
 mod journal;
 mod local;
 mod meter;
+mod pattern;
 mod plan;
+mod rewrite;
 mod template;
 
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -12,6 +12,7 @@ use super::guard::Guard;
 use super::hosts::Hosts;
 use super::journal::{Errors, Journal, Log};
 use super::meter::{Counts, Meter};
+use super::rewrite::Rules;
 use super::template::Templates;
 use crate::answer::{self, Asked, Identity, Settings};
 use crate::cache::{HALVES, HalfKind};
@@ -42,12 +43,16 @@ pub struct Block {
     pub(super) errors: Option<Errors>,
     /// Which queries are logged.
     pub(super) log: Option<Log>,
+    /// What is looked up as something else.
+    pub(super) rewrite: Option<Rules>,
     /// Who is answered what.
     pub(super) guard: Guard,
     /// Names that are answered before the cluster's.
     pub(super) hosts: Option<Hosts>,
     /// What the configuration answers itself.
     pub(super) templates: Templates,
+    /// Nothing acts before the cluster's names are looked at.
+    plain: bool,
     listen: Vec<Listen>,
 }
 
@@ -64,6 +69,10 @@ impl Block {
             minimal: config.minimal,
             identity: identity(config),
         };
+        let (rewrite, guard) = (Rules::new(&config.rewrite), Guard::new(&config.acl));
+        let (hosts, templates) = (config.hosts.as_ref().map(Hosts::new), Templates::new(config));
+        let plain =
+            rewrite.is_none() && guard.is_empty() && hosts.is_none() && templates.is_empty();
         Self {
             zones: config.zones.clone(),
             view,
@@ -73,9 +82,11 @@ impl Block {
             settings: [settings.clone(), Settings { upstream: false, ..settings }],
             errors: None,
             log: None,
-            guard: Guard::new(&config.acl),
-            hosts: config.hosts.as_ref().map(Hosts::new),
-            templates: Templates::new(config),
+            rewrite,
+            guard,
+            hosts,
+            templates,
+            plain,
             listen: config.listen.clone(),
         }
     }
@@ -83,7 +94,7 @@ impl Block {
     /// Nothing acts before the cluster's names are looked at.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.guard.is_empty() && self.hosts.is_none() && self.templates.is_empty()
+        self.plain
     }
 
     /// Puts `log` and `errors` of the same block of the configuration in effect. All blocks of a

@@ -64,7 +64,7 @@ fn slice(of: &str, first: [u8; 4], count: u32) -> Object {
     })
 }
 
-fn view() -> Arc<ArcSwap<View>> {
+pub(crate) fn view() -> Arc<ArcSwap<View>> {
     let mut spec = Spec { pods: Pods::Insecure, ..Spec::default() };
     spec.fallthrough = Fallthrough::Within(vec![Name::parse("in-addr.arpa").expect("a name")]);
     // The server finds itself behind more Services than anybody has.

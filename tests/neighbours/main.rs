@@ -14,6 +14,8 @@ mod log;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod rewrite;
+#[cfg(test)]
 #[allow(dead_code)] // The command line's tests use the rest.
 #[path = "../cli/run.rs"]
 mod run;

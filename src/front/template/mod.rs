@@ -5,24 +5,21 @@
 //! them, each bounded by what a message can hold, and so does a pattern too large for a table.
 #![forbid(unsafe_code)]
 
-mod pattern;
 mod record;
 
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use crate::answer::{Cause, Query, Rcode, Record, Said, Section, is_within};
+use super::pattern::{Group, NameText, Pattern};
+use crate::answer::{Cause, HEADER, Query, Rcode, Record, Said, Section, is_within};
 use crate::config::{Piece, RecordTemplate, ServerBlock, Template, class_mnemonic, type_mnemonic};
 use crate::name::Name;
 use crate::zone::Fallthrough;
-use pattern::{Group, NameText, Pattern};
 
 /// The class IN.
 const IN: u16 = 1;
 /// Any class, and any type.
 const ANY: u16 = 255;
-/// Where a question's name begins in a message.
-const QUESTION: usize = 12;
 /// The longest text of a record, in octets: beyond the largest message, whatever is escaped.
 const RECORD_MOST: usize = 65_535;
 /// What Go writes for a group that does not exist.
@@ -228,8 +225,8 @@ impl Facts<'_> {
             }
             Piece::Remote => return write!(out, "{}", from().to_canonical()).ok(),
             Piece::AskedName => {
-                let end = QUESTION + self.query.asked().name().len();
-                out.push_str(NameText::of(self.message.get(QUESTION..end)?).as_str());
+                let end = HEADER + self.query.asked().name().len();
+                out.push_str(NameText::of(self.message.get(HEADER..end)?).as_str());
             }
             Piece::AskedType => return write!(out, "{}", self.query.qtype()).ok(),
             Piece::AskedClass => return write!(out, "{}", self.query.qclass()).ok(),
