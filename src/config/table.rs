@@ -99,7 +99,7 @@ pub(super) const DIRECTIVES: &[Known] = &[
     many("auto", Refused(ELSEWHERE)),
     many("secondary", Refused(ELSEWHERE)),
     once("etcd", Refused(ELSEWHERE)),
-    once("loop", Next("a loop of forwarding is not looked for")),
+    once("loop", Done),
     many("forward", Done),
     many("grpc", Refused("name upstreams that speak plain DNS with 'forward'")),
     many("erratic", Refused("leave it out; it is for tests of clients")),

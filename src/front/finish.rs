@@ -224,6 +224,12 @@ impl<'a> Asking<'a> {
     ) -> Result<Said, Failure> {
         let number = self.plan.block(place).ok_or(Failure::Nobody)?;
         let block = self.plan.blocks.get(number).ok_or(Failure::Nobody)?;
+        if let Some(upstreams) =
+            block.loops.as_ref().and_then(|loops| loops.came_back(query, self.client.from))
+        {
+            let reply = upstreams.ask(message, self.client.transport).await;
+            return Ok(fit(reply.map_err(|_| Failure::Unreachable)?, desk, message, query));
+        }
         if let Some(shelf) = block.shelf_for(query) {
             let cell = self.plan.cell(self.client.local.map(|local| local.ip()), place);
             let looking = Looking { asking: self, number, shelf, cell, direct: depth == 0 };

@@ -12,6 +12,7 @@ mod guard;
 mod hosts;
 mod journal;
 mod local;
+mod loops;
 mod meter;
 mod pattern;
 mod plan;
@@ -30,6 +31,7 @@ use plan::Plan;
 pub use clerk::Clerk;
 pub use journal::{Journal, Scribe};
 pub use local::local_addresses;
+pub use loops::{LeadsBack, LoopSearch};
 pub use meter::{
     AtCache, Counts, DURATIONS, FIRST_DURATION, Histogram, Maker, RCODES, SIZES, TYPES,
 };
@@ -77,6 +79,7 @@ impl Front {
         let plan = Arc::new(Plan::new(blocks));
         let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.plan.swap(plan);
+        old.blocks.iter().filter_map(|block| block.loops.as_ref()).for_each(|loops| loops.end());
         past.plans.push(old);
         let (held, gone): (Vec<_>, Vec<_>) =
             past.plans.drain(..).partition(|plan| Arc::strong_count(plan) > 1);
@@ -92,6 +95,12 @@ impl Front {
         past.plans.iter().for_each(|plan| merge(&mut all, plan.answered()));
         merge(&mut all, past.answered.clone());
         all
+    }
+
+    /// The searches for loops that the blocks want, for somebody to run them.
+    pub fn loop_searches(&self) -> Vec<Arc<LoopSearch>> {
+        let plan = self.plan.load();
+        plan.blocks.iter().filter_map(|block| block.loops.clone()).collect()
     }
 
     /// What the caches hold now.

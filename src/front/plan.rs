@@ -6,11 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::cached::Shelf;
 use super::guard::Guard;
 use super::hosts::Hosts;
 use super::journal::{Errors, Journal, Log};
+use super::loops::{LeadsBack, LoopSearch};
 use super::meter::{Counts, Meter};
 use super::rewrite::Rules;
 use super::template::Templates;
@@ -33,6 +35,8 @@ pub struct Block {
     zones: Vec<Name>,
     pub(super) view: Option<Arc<ArcSwap<View>>>,
     pub(super) forward: Option<(Forward, Upstreams)>,
+    /// Whether what is forwarded comes back.
+    pub(super) loops: Option<Arc<LoopSearch>>,
     /// What upstreams have said.
     pub(super) shelf: Option<Shelf>,
     /// What shapes answers about names that are forwarded where we have none, and about others.
@@ -77,6 +81,7 @@ impl Block {
             zones: config.zones.clone(),
             view,
             forward: forward.map(|forward| (forward.clone(), Upstreams::new(forward.addresses()))),
+            loops: None,
             shelf: config.cache.as_ref().filter(|_| forward.is_some()).map(Shelf::new),
             forwards_all: forward.is_none_or(|f| f.from.is_root() && f.except.is_empty()),
             settings: [settings.clone(), Settings { upstream: false, ..settings }],
@@ -103,6 +108,13 @@ impl Block {
     pub fn told_to(self, journal: &Journal, config: &ServerBlock) -> Self {
         let errors = config.errors.as_ref().map(|e| Errors::new(e, config.debug, journal));
         Self { errors, log: Log::new(&config.log, journal), ..self }
+    }
+
+    /// Puts `loop` of the same block of the configuration in effect: what its search finds is sent to
+    /// `found`, once somebody runs it.
+    #[must_use]
+    pub fn searched_for(self, found: &UnboundedSender<LeadsBack>, config: &ServerBlock) -> Self {
+        Self { loops: LoopSearch::new(config, found).map(Arc::new), ..self }
     }
 
     /// What shapes an answer about this name.

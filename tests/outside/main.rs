@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
+mod loops;
+#[cfg(test)]
 mod rewrite;
 #[cfg(test)]
 #[allow(dead_code)] // The command line's tests use the rest.

@@ -11,11 +11,9 @@ use crate::config::{
 use crate::name::Name;
 use crate::zone::{Fallthrough, Pods, Spec};
 
-const WARNINGS: &[&str] = &[
-    "14:8: 'max_concurrent' of 'forward' is not in effect yet: the number of queries \
-     is bounded by sockets alone",
-    "20:5: 'loop' is not in effect yet: a loop of forwarding is not looked for",
-];
+const WARNINGS: &[&str] =
+    &["14:8: 'max_concurrent' of 'forward' is not in effect yet: the number of queries \
+     is bounded by sockets alone"];
 
 const COREFILE: &str = include_str!("../../../../tests/corefiles/kubeadm.Corefile");
 
