@@ -35,7 +35,7 @@ pub use reply::Section;
 pub use resolve::Ahead;
 pub use resolve::reverse_address;
 pub use walk::{Line, records, walk};
-pub use written::{Record, Said, written};
+pub use written::{Record, Said, answers_of, written};
 
 use crate::zone::record::QNAME_POINTER;
 use crate::zone::{View, ZoneKind};

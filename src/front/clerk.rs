@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::hint::black_box;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,7 +17,8 @@ use super::hosts::Table;
 use super::journal::{Answer, Entry, Log};
 use super::meter::{Answered, Maker, Meter, duration_bucket, nanoseconds};
 use super::plan::{Block, NO_BLOCK, Plan};
-use super::rewrite::{Made, Rules, Scratch};
+use super::rewrite::{self, Rules, Scratch};
+use super::template::Made;
 use crate::answer::{self, Ahead, Cause, Outcome, Query, Rcode, Reject, Transport};
 use crate::cache::Reader;
 use crate::config::AclAction;
@@ -137,12 +139,12 @@ impl Seat {
             return self.answer(at, work, out);
         };
         match rules.apply(work.message, work.query, rewriting) {
-            Made::Nothing => return self.answer(at, work, out),
-            Made::NoName => {
+            rewrite::Made::Nothing => return self.answer(at, work, out),
+            rewrite::Made::NoName => {
                 let desk = block.desk(work.query, work.transport, work.rotation);
                 return block.refuse_rewritten(&desk, work.message, work.query, out);
             }
-            Made::Query => {}
+            rewrite::Made::Query => {}
         }
         let read = query.read(rewriting.message());
         let ahead = source.view.and_then(|view| Ahead::of(view, query.asked()));
@@ -424,13 +426,28 @@ fn before(
             AclAction::Drop => return Some(Outcome::Silence),
         }
     }
-    // CoreDNS lets `chaos` act before `template`.
-    if !block.templates.is_empty()
-        && !answer::is_about_server(desk.settings, query)
-        && let Some(made) = block.templates.answer(message, query, || asker.from().ip())
-    {
-        return Some(answer::written(desk, message, query, &made.said(), out));
+    if let Some(made) = templated(block, desk, message, query, || asker.from().ip()) {
+        return Some(match made.alias(query) {
+            None => answer::written(desk, message, query, &made.said(), out),
+            // What it leads to is asked for where that can be awaited.
+            Some(_) => Outcome::Chase(0),
+        });
     }
     let (hosts, table) = (block.hosts.as_ref()?, source.hosts?);
     hosts.answer(table, desk, message, query, out)
+}
+
+/// What a template says.
+pub(super) fn templated<'b>(
+    block: &'b Block,
+    desk: &answer::Desk<'_>,
+    message: &[u8],
+    query: &Query,
+    from: impl Fn() -> IpAddr,
+) -> Option<Made<'b>> {
+    // CoreDNS lets `chaos` act before `template`.
+    if block.templates.is_empty() || answer::is_about_server(desk.settings, query) {
+        return None;
+    }
+    block.templates.answer(message, query, from)
 }

@@ -12,6 +12,8 @@ mod rewrite;
 #[path = "../cli/run.rs"]
 mod run;
 #[cfg(test)]
+mod template;
+#[cfg(test)]
 #[allow(dead_code)] // The cache's tests use the rest.
 #[path = "../cache/upstream.rs"]
 mod upstream;

@@ -16,6 +16,9 @@ use crate::config::{Piece, RecordTemplate, ServerBlock, Template, class_mnemonic
 use crate::name::Name;
 use crate::zone::Fallthrough;
 
+const A: u16 = 1;
+const CNAME: u16 = 5;
+const AAAA: u16 = 28;
 /// The class IN.
 const IN: u16 = 1;
 /// Any class, and any type.
@@ -57,6 +60,29 @@ pub(super) struct Made<'t> {
 }
 
 impl Made<'_> {
+    /// The name that its first alias leads to, where addresses are asked for: CoreDNS looks them up.
+    pub(super) fn alias(&self, query: &Query) -> Option<&[u8]> {
+        if !matches!(query.qtype(), A | AAAA) {
+            return None;
+        }
+        Some(&self.records.get(self.alias_place()?)?.data)
+    }
+
+    /// Puts what the alias leads to behind it.
+    pub(super) fn lead_on(&mut self, records: Vec<Record>) {
+        if let Some(place) = self.alias_place() {
+            let behind = self.records.split_off(place + 1);
+            self.records.extend(records);
+            self.records.extend(behind);
+        }
+    }
+
+    fn alias_place(&self) -> Option<usize> {
+        self.records.iter().position(|record| {
+            (record.section, record.rtype, record.class) == (Section::Answer, CNAME, IN)
+        })
+    }
+
     /// SERVFAIL, which CoreDNS says with nothing beside it.
     const FAILED: Self = Self { rcode: Rcode::ServFail, records: Vec::new(), error: None };
 
