@@ -91,7 +91,7 @@ impl LoopSearch {
         let is_ours = config.kubernetes.as_ref().is_some_and(|kubernetes| {
             let zones = &kubernetes.spec.zones;
             zones.iter().any(|of| base.is_within(&of.name))
-                && !kubernetes.spec.fallthrough.covers(base)
+                && !kubernetes.spec.fallthrough.covers(base.as_wire())
         });
         if is_ours || !forward.covers(base) {
             return None;

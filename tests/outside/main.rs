@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
+mod fallthrough;
+#[cfg(test)]
 mod loops;
 #[cfg(test)]
 mod rewrite;

@@ -140,7 +140,7 @@ impl Templates {
             };
             let pattern = match fits {
                 Ok(pattern) => pattern,
-                Err(()) if template.falls(asked) => continue,
+                Err(()) if template.fallthrough.covers(asked) => continue,
                 Err(()) => return Some(Made::FAILED),
             };
             if template.rcode == Rcode::ServFail {
@@ -194,15 +194,6 @@ impl Compiled {
         }
         let holds = |zone: &&Name| is_within(query.asked().name(), zone.as_wire());
         self.zones.iter().filter(holds).max_by_key(|zone| zone.as_wire().len())
-    }
-
-    /// Whether a name that no pattern fits goes on.
-    fn falls(&self, name: &[u8]) -> bool {
-        match &self.fallthrough {
-            Fallthrough::Never => false,
-            Fallthrough::Always => true,
-            Fallthrough::Within(zones) => zones.iter().any(|zone| is_within(name, zone.as_wire())),
-        }
     }
 }
 
