@@ -103,6 +103,8 @@ pub enum Cause {
     Filtered,
     /// A template of the configuration says so.
     Template,
+    /// A rule of the configuration makes of a name what is none.
+    BadRewrite,
     /// The asked type or class is not served.
     NotServed,
     /// The message is malformed, or asks for something unknown.
@@ -111,7 +113,7 @@ pub enum Cause {
 
 impl Cause {
     /// One short word for each, but for [`Cause::Plain`], in the order of [`Cause::place`].
-    pub const WORDS: [&'static str; 30] = [
+    pub const WORDS: [&'static str; 31] = [
         "not-ours",
         "no-such-name",
         "no-namespace",
@@ -136,6 +138,7 @@ impl Cause {
         "identity",
         "blocked",
         "filtered",
+        "bad-rewrite",
         "not-served",
         "malformed",
         "no-data",
@@ -174,12 +177,13 @@ impl Cause {
             Self::Identity => 21,
             Self::Blocked => 22,
             Self::Filtered => 23,
-            Self::NotServed => 24,
-            Self::Malformed => 25,
-            Self::NoData => 26,
-            Self::AnnotationIgnored => 27,
-            Self::Upstream(Failure::TooMany) => 28,
-            Self::Upstream(Failure::TooManyOfClient) => 29,
+            Self::BadRewrite => 24,
+            Self::NotServed => 25,
+            Self::Malformed => 26,
+            Self::NoData => 27,
+            Self::AnnotationIgnored => 28,
+            Self::Upstream(Failure::TooMany) => 29,
+            Self::Upstream(Failure::TooManyOfClient) => 30,
         })
     }
 

@@ -108,8 +108,8 @@ pub(super) fn names_in(rtype: u16, data: &[u8]) -> Option<(usize, usize)> {
 }
 
 /// A name of a message without compression.
-#[derive(Clone)]
-pub(super) struct Expanded {
+#[derive(Clone, Debug)]
+pub struct Expanded {
     octets: [u8; MAX_NAME],
     len: usize,
 }
@@ -121,8 +121,17 @@ impl Default for Expanded {
 }
 
 impl Expanded {
-    pub(super) fn as_slice(&self) -> &[u8] {
+    /// The name in wire form.
+    pub fn as_slice(&self) -> &[u8] {
         self.octets.get(..self.len).unwrap_or(&[])
+    }
+
+    /// Becomes another name: one in wire form, which is no longer than names can be.
+    pub fn set(&mut self, name: &[u8]) {
+        if let Some(room) = self.octets.get_mut(..name.len()) {
+            room.copy_from_slice(name);
+            self.len = name.len();
+        }
     }
 
     /// Reads the name at `at`, in lower case, and returns where it ends in the message.

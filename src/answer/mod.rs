@@ -15,6 +15,7 @@ mod kept;
 mod message;
 mod plain;
 mod query;
+mod renamed;
 mod reply;
 mod resolve;
 mod splice;
@@ -28,13 +29,16 @@ pub use cut::cut;
 pub use ede::write_cause;
 pub use identity::{IDENTITY_MOST, Identity};
 pub use kept::{Kept, KeptKind, question_of, repeat};
+pub use message::Expanded;
 pub use plain::{PlainRecord, plain_answer};
+pub(crate) use query::HEADER;
 pub use query::{Asked, Edns, Query, Rcode, Reject, rcode_name};
+pub use renamed::{Renaming, renamed, requested};
 pub use reply::Section;
 pub use resolve::Ahead;
 pub use resolve::reverse_address;
 pub use walk::{Line, records, walk};
-pub use written::{Record, Said, written};
+pub use written::{Record, Said, answers_of, written};
 
 use crate::zone::record::{self, QNAME_POINTER};
 use crate::zone::{Choice, View, ZoneKind};
@@ -260,7 +264,7 @@ fn respond_with(
         _ => (Rcode::NoError, Cause::Plain),
     };
     if rcode != Rcode::ServFail {
-        let end = query::HEADER + query.asked.name().len();
+        let end = HEADER + query.asked.name().len();
         let mut writer = Writer {
             reply: &mut reply,
             view,
@@ -268,7 +272,7 @@ fn respond_with(
             asked: &query.asked,
             depth: located.depth,
             owner: QNAME_POINTER,
-            original: message.get(query::HEADER..end),
+            original: message.get(HEADER..end),
             rotation: desk.rotation,
         };
         if settings.minimal {

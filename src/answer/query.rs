@@ -7,7 +7,7 @@ use super::identity::NSID;
 use crate::name::{MAX_LABEL, MAX_NAME};
 
 /// Octets of a message's header.
-pub(super) const HEADER: usize = 12;
+pub(crate) const HEADER: usize = 12;
 /// The most labels that a name of 255 octets can have, the root not counted.
 const MAX_LABELS: usize = MAX_NAME / 2;
 /// The type OPT.

@@ -140,19 +140,52 @@ impl<'o> Reply<'o> {
                 additionals = additionals.saturating_add(1);
             }
         }
+        // QR, the opcode and RD as they came, AA; RA, CD as it came, the response code.
+        let aa = if authoritative { 0x04 } else { 0 };
+        let ra = if settings.recursion { 0x80 } else { 0 };
+        let first = 0x80 | (query.flags[0] & 0x79) | aa;
+        let second = ra | (query.flags[1] & 0x10) | (rcode & 0x0f);
+        self.header(query, [first, second], additionals)
+    }
+
+    /// Finishes with the flags of another response to the same asker, with its OPT record where the
+    /// asker has one, and with this response code.
+    pub(super) fn finish_as(
+        mut self,
+        query: &Query,
+        [first, second]: [u8; 2],
+        rcode: u16,
+        opt: Option<&[u8]>,
+    ) -> usize {
+        let [high, low] = (rcode << 4).to_be_bytes();
+        let mut additionals = self.counts[2];
+        if let Some(opt) = opt.filter(|_| query.edns.is_some())
+            && let Some((&[root, t0, t1, p0, p1, _, version, f0, f1, l0, l1], options)) =
+                opt.split_first_chunk::<OPT_LEN>()
+        {
+            // Options take only the room that records have left.
+            let fits = options.len() <= self.end.saturating_sub(self.at);
+            let ([l0, l1], options) = if fits { ([l0, l1], options) } else { ([0, 0], &[][..]) };
+            let opt = [root, t0, t1, p0, p1, high, version, f0, f1, l0, l1];
+            self.end = self.out.len();
+            if self.raw(&opt).and_then(|()| self.raw(options)).is_ok() {
+                additionals = additionals.saturating_add(1);
+            }
+        }
+        self.header(query, [first, (second & 0xf0) | (low >> 4)], additionals)
+    }
+
+    /// Writes the header, with TC where something is left out, and returns the response's length.
+    #[inline]
+    fn header(self, query: &Query, [first, second]: [u8; 2], additionals: u16) -> usize {
         let questions = u16::from(query.question_end > HEADER).to_be_bytes();
         let [an, ns, _] = self.counts.map(u16::to_be_bytes);
         let ar = additionals.to_be_bytes();
-        // QR, the opcode and RD as they came, AA, TC; RA, CD as it came, the response code.
-        let aa = if authoritative { 0x04 } else { 0 };
         let tc = if self.truncated { 0x02 } else { 0 };
-        let ra = if settings.recursion { 0x80 } else { 0 };
-        let first = 0x80 | (query.flags[0] & 0x79) | aa | tc;
-        let second = ra | (query.flags[1] & 0x10) | (rcode & 0x0f);
         let header = [
             query.id[0],
             query.id[1],
-            first,
+            first | tc,
             second,
             questions[0],
             questions[1],
@@ -299,13 +332,22 @@ impl<'o> Reply<'o> {
             let [t0, t1] = rtype.to_be_bytes();
             let [l0, l1, l2, l3] = ttl.to_be_bytes();
             reply.raw(&[t0, t1, 0, 1, l0, l1, l2, l3, 0, 0])?;
-            let start = reply.at;
-            data(reply)?;
-            let len = u16::try_from(reply.at - start).map_err(|_| Full)?.to_be_bytes();
-            let room = reply.out.get_mut(start - 2..start).ok_or(Full)?;
-            room.copy_from_slice(&len);
-            Ok(())
+            reply.measured(data)
         })
+    }
+
+    /// Writes data behind two octets that are there for their length.
+    #[inline]
+    pub(super) fn measured(
+        &mut self,
+        data: impl FnOnce(&mut Self) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        let start = self.at;
+        data(self)?;
+        let len = u16::try_from(self.at - start).map_err(|_| Full)?.to_be_bytes();
+        let room = self.out.get_mut(start - 2..start).ok_or(Full)?;
+        room.copy_from_slice(&len);
+        Ok(())
     }
 
     /// Writes octets as they are.

@@ -1,8 +1,10 @@
 //! Responses whose records stand ready, such as those of `template`: written, not looked up.
 
 use super::ede::ExtendedErrors;
+use super::message::{Expanded, Found, Told, names_in};
 use super::query::{Query, Rcode};
 use super::reply::{Full, Reply};
+use super::splice::is_whole;
 use super::{Cause, Desk, Outcome, Section, limit};
 
 /// A record as it is sent, but for the place of its owner's name.
@@ -61,6 +63,34 @@ pub fn written(
     let errors = error.map(|(code, text)| ExtendedErrors::told(code, text));
     let len = reply.finish(query, rcode, authoritative, desk.settings, errors.as_ref());
     Outcome::Reply { len, rcode, cause }
+}
+
+/// The records of a response's answer section; `None` where one of them is malformed.
+pub fn answers_of(response: &[u8]) -> Option<Vec<Record>> {
+    let read = |found: Option<Found>| {
+        let found = found.filter(|found| is_whole(response, found))?;
+        let mut name = Expanded::default();
+        name.expand_as_written(response, found.owner)?;
+        let owner = name.as_slice().to_vec();
+        let data = response.get(found.data..found.end)?;
+        let (prefix, names) = names_in(found.rtype, data).unwrap_or((data.len(), 0));
+        let mut expanded = data.get(..prefix)?.to_vec();
+        let mut at = found.data + prefix;
+        for _ in 0..names {
+            at = name.expand_as_written(response, at)?;
+            expanded.extend_from_slice(name.as_slice());
+        }
+        expanded.extend_from_slice(response.get(at..found.end)?);
+        Some(Record {
+            section: Section::Answer,
+            owner,
+            rtype: found.rtype,
+            class: found.class,
+            ttl: found.ttl,
+            data: expanded,
+        })
+    };
+    Told::read(response)?.section(0).map(read).collect()
 }
 
 fn write(reply: &mut Reply<'_>, record: &Record) -> Result<(), Full> {

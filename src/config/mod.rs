@@ -33,8 +33,8 @@ pub use corefile::{
 pub use directives::{
     Acl, AclAction, AclRule, AnswerRule, Balance, Cache, Carrier, Chaos, Consolidate, Errors,
     Forward, Half, Health, HealthCheck, Hosts, HostsEntry, LoadBalance, Log, LogClass, Monitor,
-    NameMatch, Nsid, Pattern, Policy, Prefetch, Prometheus, Protocol, Ready, Reload, Rewrite,
-    Rewritten, ServeStale, Template, Tls, Transfer, TransferTo, Upstream,
+    NameChange, NameTest, Nsid, Pattern, Policy, Prefetch, Prometheus, Protocol, Ready, Reload,
+    Rewrite, RewriteRule, Rewritten, ServeStale, Template, Tls, Transfer, TransferTo, Upstream,
 };
 pub use error::{ConfigError, Position, Warning};
 pub use flags::{LogFormat, LogLevel, LogOptions};
@@ -117,7 +117,7 @@ pub struct ServerBlock {
     pub ready: Option<Ready>,
     /// The Corefile is followed.
     pub reload: Option<Reload>,
-    /// Names are looked up under others.
+    /// What is asked is looked up as something else.
     pub rewrite: Vec<Rewrite>,
     /// Answers made of the query.
     pub template: Vec<Template>,

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::hint::black_box;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,6 +17,8 @@ use super::hosts::Table;
 use super::journal::{Answer, Entry, Log};
 use super::meter::{Answered, Maker, Meter, duration_bucket, nanoseconds};
 use super::plan::{Block, NO_BLOCK, Plan};
+use super::rewrite::{self, Rules, Scratch};
+use super::template::Made;
 use crate::answer::{self, Ahead, Cause, Outcome, Query, Rcode, Reject, Transport};
 use crate::cache::{Key, Reader};
 use crate::config::AclAction;
@@ -65,6 +68,8 @@ struct Seat {
     views: Vec<Option<Watched<View>>>,
     hosts: Vec<Option<Watched<Table>>>,
     shelves: Vec<Option<Reader>>,
+    /// Where a block rewrites queries.
+    scratch: Option<Box<Scratch>>,
 }
 
 impl Seat {
@@ -73,7 +78,9 @@ impl Seat {
         let views = blocks().map(|block| block.view.as_ref().map(Watched::new)).collect();
         let hosts = blocks().map(|block| Some(Watched::new(&block.hosts.as_ref()?.table)));
         let shelves = blocks().map(|block| block.shelf.as_ref().map(Shelf::reader)).collect();
-        Self { meter: plan.meter(), hosts: hosts.collect(), plan, views, shelves }
+        let rewrites = blocks().any(|block| block.rewrite.is_some());
+        let scratch = rewrites.then(|| Box::new(Scratch::new()));
+        Self { meter: plan.meter(), hosts: hosts.collect(), plan, views, shelves, scratch }
     }
 
     fn refresh(&mut self) {
@@ -100,26 +107,76 @@ impl Seat {
         }
     }
 
+    /// Answers from what the block of a zone has, or keeps.
+    #[inline]
+    fn answer(&mut self, at: At<'_>, work: Work<'_>, out: &mut [u8]) -> Outcome {
+        let outcome = decide(self.block(at.place), work, out);
+        if outcome == Outcome::Forward {
+            let place = at.place;
+            let told = self.kept(at, work, out).or_else(|| self.refusal(place, work, out));
+            return told.unwrap_or(outcome);
+        }
+        outcome
+    }
+
+    /// The same where the block rewrites queries: in another place first, since what is said is
+    /// written anew.
+    fn answer_rewritten(&mut self, at: At<'_>, work: Work<'_>, out: &mut [u8]) -> Outcome {
+        let Some(mut scratch) = self.scratch.take() else { return self.answer(at, work, out) };
+        let outcome = self.answer_in(&mut scratch, at, work, out);
+        self.scratch = Some(scratch);
+        outcome
+    }
+
+    fn answer_in(
+        &mut self,
+        scratch: &mut Scratch,
+        at: At<'_>,
+        work: Work<'_>,
+        out: &mut [u8],
+    ) -> Outcome {
+        let Scratch { rewriting, query, response } = scratch;
+        let source = self.block(at.place);
+        let Some((block, rules)) = source.rewriting().filter(|_| work.read.is_ok()) else {
+            return self.answer(at, work, out);
+        };
+        match rules.apply(work.message, work.query, rewriting) {
+            rewrite::Made::Nothing => return self.answer(at, work, out),
+            rewrite::Made::NoName => {
+                let desk = block.desk(work.query, work.transport, work.rotation);
+                return block.refuse_rewritten(&desk, work.message, work.query, out);
+            }
+            rewrite::Made::Query => {}
+        }
+        let read = query.read(rewriting.message());
+        let ahead = source.view.and_then(|view| Ahead::of(view, query.asked()));
+        // However long: what fits is found once the names are turned back.
+        let transport = Transport::Stream;
+        let inner = Work { message: rewriting.message(), query, read, ahead, transport, ..work };
+        let outcome = self.answer(At { now: &mut *at.now, ..at }, inner, response);
+        let Some((block, rules)) = self.block(at.place).rewriting() else { return outcome };
+        match outcome {
+            Outcome::Reply { len, cause, .. } => {
+                let said = (response.get(..len).unwrap_or(&[]), cause);
+                let desk = block.desk(work.query, work.transport, work.rotation);
+                rules.turn_back(&desk, (work.message, work.query), said, rewriting, out)
+            }
+            other => other,
+        }
+    }
+
     /// The response to a name for upstreams to answer, where a fresh one is kept. The clock is read
     /// once a batch, and only for such a name.
     #[inline]
-    fn kept(
-        &mut self,
-        place: usize,
-        cell: usize,
-        work: Work<'_>,
-        now: &mut Option<Instant>,
-        out: &mut [u8],
-    ) -> Option<Outcome> {
+    fn kept(&mut self, at: At<'_>, work: Work<'_>, out: &mut [u8]) -> Option<Outcome> {
+        let At { place, cell, now } = at;
         let number = self.plan.block(place)?;
         let reader = self.shelves.get_mut(number)?.as_mut()?;
         let block = self.plan.blocks.get(number)?;
         let now = *now.get_or_insert_with(Instant::now);
         cached::at_once(reader, block, work, now, self.meter.0.get(cell), out)
     }
-}
 
-impl Seat {
     /// The refusal of a query for upstreams that too many wait for already, and of whose name nothing
     /// is kept that may still serve. So a flood of them costs no task and no socket.
     #[inline]
@@ -133,11 +190,19 @@ impl Seat {
         if reader.is_some_and(|reader| reader.holds(&Key::of(query))) {
             return None;
         }
-        let settings = block.settings_for(query.asked());
-        let desk = answer::Desk { view: None, settings, transport, rotation };
+        let desk = block.desk(query, transport, rotation);
         let cause = Cause::Upstream(failure);
         Some(answer::error(&desk, message, query, Rcode::Refused, cause, out))
     }
+}
+
+/// Where a query belongs, and when.
+struct At<'a> {
+    /// Of the zone that holds its name.
+    place: usize,
+    /// Of the meter.
+    cell: usize,
+    now: &'a mut Option<Instant>,
 }
 
 /// What a query is answered from.
@@ -146,6 +211,20 @@ pub(super) struct Source<'s> {
     pub(super) block: Option<&'s Block>,
     pub(super) view: Option<&'s View>,
     pub(super) hosts: Option<&'s Table>,
+}
+
+impl<'s> Source<'s> {
+    /// Whether queries may be rewritten.
+    #[inline]
+    fn rewrites(&self) -> bool {
+        self.block.is_some_and(|block| !block.is_plain() && block.rewrite.is_some())
+    }
+
+    /// The block with its rules for other queries, if it has any.
+    pub(super) fn rewriting(self) -> Option<(&'s Block, &'s Rules)> {
+        let block = self.block?;
+        Some((block, block.rewrite.as_ref()?))
+    }
 }
 
 impl Clerk {
@@ -247,13 +326,13 @@ impl serve::Clerk for Clerk {
             transport,
             rotation: *rotation,
         };
-        let source = seat.block(*place);
-        let mut outcome = decide(source, work, out);
         let at = seat.plan.cell(asker.door(), *place);
-        if outcome == Outcome::Forward {
-            let told = seat.kept(*place, at, work, now, out);
-            outcome = told.or_else(|| seat.refusal(*place, work, out)).unwrap_or(outcome);
-        }
+        let place_at = At { place: *place, cell: at, now };
+        let outcome = if seat.block(*place).rewrites() {
+            seat.answer_rewritten(place_at, work, out)
+        } else {
+            seat.answer(place_at, work, out)
+        };
         let log = seat.block(*place).block.and_then(|block| block.log.as_ref());
         match outcome {
             Outcome::Reply { len, rcode, cause } => {
@@ -306,7 +385,7 @@ impl serve::Clerk for Clerk {
 #[inline]
 fn maker(cause: Cause) -> Maker {
     match cause {
-        Cause::NotOurs | Cause::Malformed | Cause::NotServed => Maker::Server,
+        Cause::NotOurs | Cause::Malformed | Cause::NotServed | Cause::BadRewrite => Maker::Server,
         Cause::Identity => Maker::Chaos,
         Cause::Blocked | Cause::Filtered => Maker::Acl,
         Cause::Hosts => Maker::Hosts,
@@ -368,13 +447,28 @@ fn before(
             AclAction::Drop => return Some(Outcome::Silence),
         }
     }
-    // CoreDNS lets `chaos` act before `template`.
-    if !block.templates.is_empty()
-        && !answer::is_about_server(desk.settings, query)
-        && let Some(made) = block.templates.answer(message, query, || asker.from().ip())
-    {
-        return Some(answer::written(desk, message, query, &made.said(), out));
+    if let Some(made) = templated(block, desk, message, query, || asker.from().ip()) {
+        return Some(match made.alias(query) {
+            None => answer::written(desk, message, query, &made.said(), out),
+            // What it leads to is asked for where that can be awaited.
+            Some(_) => Outcome::Chase(0),
+        });
     }
     let (hosts, table) = (block.hosts.as_ref()?, source.hosts?);
     hosts.answer(table, desk, message, query, out)
+}
+
+/// What a template says.
+pub(super) fn templated<'b>(
+    block: &'b Block,
+    desk: &answer::Desk<'_>,
+    message: &[u8],
+    query: &Query,
+    from: impl Fn() -> IpAddr,
+) -> Option<Made<'b>> {
+    // CoreDNS lets `chaos` act before `template`.
+    if block.templates.is_empty() || answer::is_about_server(desk.settings, query) {
+        return None;
+    }
+    block.templates.answer(message, query, from)
 }

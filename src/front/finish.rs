@@ -8,13 +8,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::Front;
 use super::cached::Looking;
-use super::clerk::{Source, Work, decide};
+use super::clerk::{Source, Work, decide, templated};
 use super::journal::Answer;
 use super::meter::{Answered, Maker};
 use super::plan::{NO_BLOCK, Plan};
-use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Transport};
+use super::rewrite::{self, Rewriting};
+use super::template::Made;
+use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Reject, Transport};
 use crate::serve::{Asker, Client, room};
 
+/// The class IN.
+const IN: u16 = 1;
 /// How many server blocks an alias may lead through: each asks the next as a client would.
 const BLOCKS_MOST: usize = 8;
 /// How long an alias's target may be asked for: less than the 5 s after which a libc gives up.
@@ -90,9 +94,56 @@ impl<'a> Asking<'a> {
     /// The response; [`Failure::Nobody`] where no block would say anything or forward.
     async fn ask_at(self, message: &[u8], depth: usize) -> Result<Said, Failure> {
         let mut query = Query::default();
-        let mut out = vec![0; room(self.transport)];
         let read = query.read(message);
         let place = self.plan.choose(query.asked());
+        let block = self.plan.block(place);
+        let block = block.and_then(|number| self.plan.blocks.get(number));
+        let source = Source { block, view: None, hosts: None };
+        let Some((block, rules)) = source.rewriting().filter(|_| read.is_ok()) else {
+            return self.ask_in(place, (message, query, read), depth).await;
+        };
+        let mut rewriting = Rewriting::default();
+        let made = rules.apply(message, &query, &mut rewriting);
+        if made == rewrite::Made::Nothing {
+            return self.ask_in(place, (message, query, read), depth).await;
+        }
+        let said = if made == rewrite::Made::Query {
+            let mut other = Query::default();
+            let read = other.read(rewriting.message());
+            // However long: what fits is found once the names are turned back.
+            let inner = Asking { transport: Transport::Stream, ..self };
+            Some(inner.ask_in(place, (rewriting.message(), other, read), depth).await?)
+        } else {
+            None
+        };
+        let desk = block.desk(&query, self.transport, self.rotation);
+        let mut out = vec![0; room(self.transport)];
+        let (maker, own, outcome) = match said {
+            None => {
+                let outcome = block.refuse_rewritten(&desk, message, &query, &mut out);
+                (Maker::Server, true, outcome)
+            }
+            Some(Said { response, maker, cause }) => {
+                let said = (response.as_slice(), cause.unwrap_or_default());
+                let asked = (message, &query);
+                let outcome = rules.turn_back(&desk, asked, said, &rewriting, &mut out);
+                (maker, cause.is_some(), outcome)
+            }
+        };
+        let Outcome::Reply { len, cause, .. } = outcome else { return Err(Failure::Unusable) };
+        out.truncate(len);
+        let cause = Some(cause).filter(|cause| own || *cause != Cause::Plain);
+        Ok(Said { response: out, maker, cause })
+    }
+
+    /// The same of the block at this place, whatever its rules for other queries are.
+    async fn ask_in(
+        self,
+        place: usize,
+        (message, mut query, read): (&[u8], Query, Result<(), Reject>),
+        depth: usize,
+    ) -> Result<Said, Failure> {
+        let mut out = vec![0; room(self.transport)];
         let block = self.plan.block(place);
         let block = block.and_then(|number| self.plan.blocks.get(number));
         let view = block.and_then(|block| block.view.as_ref()).map(|view| view.load_full());
@@ -128,16 +179,63 @@ impl<'a> Asking<'a> {
                 }
             }
             Outcome::Chase(len) => {
-                self.chase(&desk, message, &mut query, len, &mut out, depth).await
+                let from = || self.client.from.ip();
+                match block.and_then(|block| templated(block, &desk, message, &query, from)) {
+                    Some(made) => self.follow(&desk, message, &query, made, &mut out, depth).await,
+                    None => self.chase(&desk, message, &mut query, len, &mut out, depth).await,
+                }
             }
         };
         match done {
             Outcome::Reply { len, cause, .. } => {
                 out.truncate(len);
-                Ok(Said { response: out, maker: Maker::Forward, cause: Some(cause) })
+                let templated = cause == Cause::Template;
+                let maker = if templated { Maker::Template } else { Maker::Forward };
+                Ok(Said { response: out, maker, cause: Some(cause) })
             }
             _ => Err(Failure::Unusable),
         }
+    }
+
+    /// Asks where the alias of a template leads, and puts what is said behind it. As for an alias of
+    /// the cluster, an upstream that fails is no reason to tell that there is nothing.
+    async fn follow(
+        self,
+        desk: &answer::Desk<'_>,
+        message: &[u8],
+        query: &Query,
+        mut made: Made<'_>,
+        out: &mut [u8],
+        depth: usize,
+    ) -> Outcome {
+        let mut question = Vec::new();
+        let target = made.alias(query).unwrap_or(&[0]);
+        answer::requested(message, query, (target, query.qtype(), IN), &mut question);
+        let said = self.ask_deeper(&question, depth).await;
+        let failed = |said: &Said| said.response.get(3).is_some_and(|octet| octet & 0x0f == 2);
+        match said {
+            Err(Failure::Nobody) => {}
+            Ok(said) if !failed(&said) => {
+                made.lead_on(answer::answers_of(&said.response).unwrap_or_default());
+            }
+            told => {
+                let failure = told.err().unwrap_or(Failure::Unusable);
+                let cause = Cause::Upstream(failure);
+                return answer::error(desk, message, query, Rcode::ServFail, cause, out);
+            }
+        }
+        answer::written(desk, message, query, &made.said(), out)
+    }
+
+    /// Asks as a client would for what an alias leads to.
+    async fn ask_deeper(self, question: &[u8], depth: usize) -> Result<Said, Failure> {
+        if depth >= BLOCKS_MOST {
+            return Err(Failure::Unusable);
+        }
+        // Nothing of ours may be cut short before it is taken into the answer.
+        let inner = Asking { transport: Transport::Stream, ..self };
+        let asked = tokio::time::timeout(CHASE_TIME, inner.ask(question, depth + 1));
+        asked.await.unwrap_or(Err(Failure::Unreachable))
     }
 
     /// Asks for the target of an alias until what is said fits the alias.
@@ -152,14 +250,7 @@ impl<'a> Asking<'a> {
     ) -> Outcome {
         for _ in 0..TURNS_MOST {
             let question = out.get(..len).unwrap_or(&[]).to_vec();
-            let told = if depth < BLOCKS_MOST {
-                // Nothing of ours may be cut short before it is taken into the answer.
-                let inner = Asking { transport: Transport::Stream, ..self };
-                let asked = tokio::time::timeout(CHASE_TIME, inner.ask(&question, depth + 1));
-                asked.await.unwrap_or(Err(Failure::Unreachable))
-            } else {
-                Err(Failure::Unusable)
-            };
+            let told = self.ask_deeper(&question, depth).await;
             let told = told.as_ref().map(|said| &*said.response).map_err(|failure| *failure);
             match answer::chased(desk, message, query, told, out) {
                 Outcome::Chase(again) => len = again,
@@ -180,6 +271,13 @@ impl<'a> Asking<'a> {
     ) -> Result<Said, Failure> {
         let number = self.plan.block(place).ok_or(Failure::Nobody)?;
         let block = self.plan.blocks.get(number).ok_or(Failure::Nobody)?;
+        if let Some(upstreams) =
+            block.loops.as_ref().and_then(|loops| loops.came_back(query, self.client.from))
+        {
+            let Client { transport, from, .. } = *self.client;
+            let reply = upstreams.ask(message, transport, from.ip()).await;
+            return Ok(fit(reply.map_err(|_| Failure::Unreachable)?, desk, message, query));
+        }
         if let Some(shelf) = block.shelf_for(query) {
             let cell = self.plan.cell(self.client.local.map(|local| local.ip()), place);
             let looking = Looking { asking: self, number, shelf, cell, direct: depth == 0 };

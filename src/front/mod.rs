@@ -13,8 +13,11 @@ mod guard;
 mod hosts;
 mod journal;
 mod local;
+mod loops;
 mod meter;
+mod pattern;
 mod plan;
+mod rewrite;
 mod template;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,6 +32,7 @@ use plan::Plan;
 pub use clerk::Clerk;
 pub use journal::{Journal, Scribe};
 pub use local::local_addresses;
+pub use loops::{LeadsBack, LoopSearch};
 pub use meter::{
     AtCache, Counts, DURATIONS, FIRST_DURATION, Histogram, Maker, RCODES, SIZES, TYPES,
 };
@@ -76,6 +80,7 @@ impl Front {
         let plan = Arc::new(Plan::new(blocks));
         let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.plan.swap(plan);
+        old.blocks.iter().filter_map(|block| block.loops.as_ref()).for_each(|loops| loops.end());
         past.plans.push(old);
         let (held, gone): (Vec<_>, Vec<_>) =
             past.plans.drain(..).partition(|plan| Arc::strong_count(plan) > 1);
@@ -98,6 +103,12 @@ impl Front {
         let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         let plans = past.plans.iter().map(|plan| plan.look_ups());
         plans.sum::<usize>() + self.plan.load().look_ups()
+    }
+
+    /// The searches for loops that the blocks want, for somebody to run them.
+    pub fn loop_searches(&self) -> Vec<Arc<LoopSearch>> {
+        let plan = self.plan.load();
+        plan.blocks.iter().filter_map(|block| block.loops.clone()).collect()
     }
 
     /// What the caches hold now.

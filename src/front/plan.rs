@@ -6,13 +6,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::cached::Shelf;
 use super::forwards::Forwards;
 use super::guard::Guard;
 use super::hosts::Hosts;
 use super::journal::{Errors, Journal, Log};
+use super::loops::{LeadsBack, LoopSearch};
 use super::meter::{Counts, Meter};
+use super::rewrite::Rules;
 use super::template::Templates;
 use crate::answer::{self, Asked, Identity, Settings};
 use crate::cache::{HALVES, HalfKind};
@@ -33,6 +36,8 @@ pub struct Block {
     zones: Vec<Name>,
     pub(super) view: Option<Arc<ArcSwap<View>>>,
     pub(super) forwards: Forwards,
+    /// Whether what is forwarded comes back.
+    pub(super) loops: Option<Arc<LoopSearch>>,
     /// What upstreams have said.
     pub(super) shelf: Option<Shelf>,
     /// What shapes answers about names that are forwarded where we have none, and about others.
@@ -43,12 +48,16 @@ pub struct Block {
     pub(super) errors: Option<Errors>,
     /// Which queries are logged.
     pub(super) log: Option<Log>,
+    /// What is looked up as something else.
+    pub(super) rewrite: Option<Rules>,
     /// Who is answered what.
     pub(super) guard: Guard,
     /// Names that are answered before the cluster's.
     pub(super) hosts: Option<Hosts>,
     /// What the configuration answers itself.
     pub(super) templates: Templates,
+    /// Nothing acts before the cluster's names are looked at.
+    plain: bool,
     listen: Vec<Listen>,
 }
 
@@ -65,18 +74,25 @@ impl Block {
             minimal: config.minimal,
             identity: identity(config),
         };
+        let (rewrite, guard) = (Rules::new(&config.rewrite), Guard::new(&config.acl));
+        let (hosts, templates) = (config.hosts.as_ref().map(Hosts::new), Templates::new(config));
+        let plain =
+            rewrite.is_none() && guard.is_empty() && hosts.is_none() && templates.is_empty();
         Self {
             zones: config.zones.clone(),
             view,
             shelf: config.cache.as_ref().filter(|_| !forwards.is_empty()).map(Shelf::new),
             forwards_all: forwards.is_empty() || forwards.cover_all(),
             forwards,
+            loops: None,
             settings: [settings.clone(), Settings { upstream: false, ..settings }],
             errors: None,
             log: None,
-            guard: Guard::new(&config.acl),
-            hosts: config.hosts.as_ref().map(Hosts::new),
-            templates: Templates::new(config),
+            rewrite,
+            guard,
+            hosts,
+            templates,
+            plain,
             listen: config.listen.clone(),
         }
     }
@@ -84,7 +100,7 @@ impl Block {
     /// Nothing acts before the cluster's names are looked at.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.guard.is_empty() && self.hosts.is_none() && self.templates.is_empty()
+        self.plain
     }
 
     /// What keeps TLS from being spoken with upstreams where the configuration wants it: a query for
@@ -99,6 +115,13 @@ impl Block {
     pub fn told_to(self, journal: &Journal, config: &ServerBlock) -> Self {
         let errors = config.errors.as_ref().map(|e| Errors::new(e, config.debug, journal));
         Self { errors, log: Log::new(&config.log, journal), ..self }
+    }
+
+    /// Puts `loop` of the same block of the configuration in effect: what its search finds is sent to
+    /// `found`, once somebody runs it.
+    #[must_use]
+    pub fn searched_for(self, found: &UnboundedSender<LeadsBack>, config: &ServerBlock) -> Self {
+        Self { loops: LoopSearch::new(config, found).map(Arc::new), ..self }
     }
 
     /// What shapes an answer about this name.

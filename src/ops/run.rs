@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
 use super::hand_over::{Offer, Predecessor, Said, take};
@@ -25,7 +26,7 @@ use super::readiness::Readiness;
 use super::reload::Follow;
 use super::running::{Coming, Running};
 use crate::config::{Config, Run};
-use crate::front::Journal;
+use crate::front::{Journal, LeadsBack};
 use crate::serve::{Server, Sockets};
 
 /// Answers DNS until SIGTERM or SIGINT, then for the configured time more, and drains the sockets;
@@ -51,7 +52,8 @@ pub fn serve(run: &Run) -> anyhow::Result<()> {
     let coming = Coming::new(run.config.clone(), None).read()?;
     metrics.reads(coming.sources());
     readiness.reads(coming.sources());
-    let mut watch = Watch { signals, follow, readiness, metrics, probes, offer: None };
+    let (leads_back, loops) = unbounded_channel();
+    let mut watch = Watch { signals, follow, readiness, metrics, probes, offer: None, loops };
     let stopped = runtime.block_on(async {
         tokio::select! {
             () = coming.complete() => false,
@@ -63,7 +65,7 @@ pub fn serve(run: &Run) -> anyhow::Result<()> {
         return Ok(());
     }
     let (sockets, predecessor) = taken.unzip();
-    let running = Running::start(coming, sockets, journal)?;
+    let running = Running::start(coming, sockets, journal, leads_back)?;
     watch.metrics.runs(&running);
     watch.readiness.listens();
     let _pid_file = run.pid_file.as_deref().map(PidFile::write).transpose()?;
@@ -74,9 +76,9 @@ pub fn serve(run: &Run) -> anyhow::Result<()> {
     running.tell();
     // Behind all that can fail, so that a start that fails says that alone.
     tell(&run.config);
-    watch.until_stopped(&runtime, running);
+    let ended = watch.until_stopped(&runtime, running);
     tracing::info!("stopped");
-    Ok(())
+    ended
 }
 
 /// Standard output, without the lock and the buffer of the one that `print!` writes to.
@@ -126,15 +128,17 @@ struct Watch {
     metrics: Arc<Metrics>,
     probes: Option<Http>,
     offer: Option<Offer>,
+    loops: UnboundedReceiver<LeadsBack>,
 }
 
 /// Why answering ends.
-#[derive(Clone, Copy, Eq, PartialEq)]
 enum End {
     /// A signal says so.
     Told,
     /// Another process has the sockets.
     Taken,
+    /// What is forwarded comes back.
+    Loop(LeadsBack),
 }
 
 /// What has happened.
@@ -143,21 +147,27 @@ enum Event {
     Reload { asked: bool },
     Share(SyncSender<anyhow::Result<Sockets>>),
     Taken,
+    Loop(LeadsBack),
 }
 
 impl Watch {
-    fn until_stopped(mut self, runtime: &Runtime, mut running: Running) {
+    fn until_stopped(mut self, runtime: &Runtime, mut running: Running) -> anyhow::Result<()> {
         let end = runtime.block_on(self.run(&mut running));
-        if end == End::Taken {
+        if matches!(end, End::Taken) {
             tracing::info!("another process has the sockets; what was taken is answered");
             // Their ports, too, are for the other process.
             self.probes = None;
         }
-        runtime.block_on(self.stop(&running, end));
+        runtime.block_on(self.stop(&running, &end));
+        match end {
+            End::Told | End::Taken => Ok(()),
+            End::Loop(found) => Err(found.into()),
+        }
     }
 
     async fn run(&mut self, running: &mut Running) -> End {
         let mut due = self.follow.due(running.config());
+        running.search_for_loops();
         loop {
             match self.next(due, self.lacks_probes(running.config())).await {
                 // The ports are free at the latest when the process is gone that had them.
@@ -167,6 +177,7 @@ impl Watch {
                 }
                 Some(Event::Stop) => return End::Told,
                 Some(Event::Taken) => return End::Taken,
+                Some(Event::Loop(found)) => return End::Loop(found),
                 Some(Event::Share(to)) => {
                     // It has hung up: nobody wants them any more.
                     let _ = to.send(running.sockets());
@@ -213,6 +224,7 @@ impl Watch {
                 Said::Share(to) => Event::Share(to),
                 Said::Taken => Event::Taken,
             }),
+            Some(found) = self.loops.recv() => Some(Event::Loop(found)),
             () = again => None,
         }
     }
@@ -244,16 +256,17 @@ impl Watch {
         }
         self.metrics.runs(running);
         self.follow.in_effect();
+        running.search_for_loops();
         tell(running.config());
         running.tell();
         Ok(true)
     }
 
     /// Stops: for whoever asks twice at once.
-    async fn stop(&mut self, running: &Running, end: End) {
+    async fn stop(&mut self, running: &Running, end: &End) {
         self.readiness.stops();
         let lameduck = running.config().lameduck;
-        if end == End::Told && !lameduck.is_zero() {
+        if matches!(end, End::Told) && !lameduck.is_zero() {
             tracing::info!(?lameduck, "stopping; answers go on for a while");
             tokio::select! {
                 () = tokio::time::sleep(lameduck) => {}
@@ -262,8 +275,12 @@ impl Watch {
         }
         tracing::info!("stopping; sockets are drained");
         let servers = running.servers();
-        let begin = if end == End::Taken { Server::give_away } else { Server::stop };
+        let begin = if matches!(end, End::Taken) { Server::give_away } else { Server::stop };
         servers.iter().for_each(|server| begin(server));
+        if matches!(end, End::Loop(_)) {
+            // Queries that go around are not waited for.
+            servers.iter().for_each(|server| server.stop());
+        }
         let waiting = servers.clone();
         let mut drained =
             tokio::task::spawn_blocking(move || waiting.iter().for_each(|server| server.wait()));

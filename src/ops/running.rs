@@ -11,11 +11,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::cluster::{Cluster, Loading, Observed};
 use crate::cluster::KindSet;
 use crate::config::{Config, Kubernetes, Listen, ServerBlock};
-use crate::front::{Block, Front, Journal, local_addresses};
+use crate::front::{Block, Front, Journal, LeadsBack, local_addresses};
 use crate::serve::{Options, Server, Sockets};
 
 /// The `kubernetes` blocks, by the number of the block of the configuration that they stand in.
@@ -41,6 +42,8 @@ pub(super) fn wanted(config: &Config) -> Wanted {
 pub(super) struct Running {
     config: Config,
     journal: Journal,
+    /// Where upstreams that lead back are told of.
+    loops: UnboundedSender<LeadsBack>,
     clusters: BTreeMap<usize, Followed>,
     groups: Vec<Group>,
 }
@@ -150,17 +153,19 @@ impl Running {
         coming: Coming,
         taken: Option<Sockets>,
         journal: Journal,
+        loops: UnboundedSender<LeadsBack>,
     ) -> anyhow::Result<Self> {
         let (config, clusters) = coming.follow()?;
         let mut taken = taken;
         let mut groups = Vec::new();
         for (listen, blocks) in grouped(&config) {
-            let front = Front::new(self::blocks(&config, &clusters, &blocks, &journal)?);
+            let told = (&journal, &loops);
+            let front = Front::new(self::blocks(&config, &clusters, &blocks, told)?);
             let sockets = sockets(&listen, &config, |address| taken.as_mut()?.take(address))?;
             let server = Server::start_on(Arc::clone(&front), sockets, options(&config))?;
             groups.push(Group { listen, front, server: Arc::new(server) });
         }
-        Ok(Self { config, journal, clusters, groups })
+        Ok(Self { config, journal, loops, clusters, groups })
     }
 
     /// Puts another configuration in place of this one, and gives back what ends with the old one. An
@@ -172,7 +177,8 @@ impl Running {
         let mut groups = Vec::new();
         let mut renewed = Vec::new();
         for (listen, blocks) in grouped(&config) {
-            let blocks = self::blocks(&config, &clusters, &blocks, &self.journal)?;
+            let told = (&self.journal, &self.loops);
+            let blocks = self::blocks(&config, &clusters, &blocks, told)?;
             let same = self.groups.iter().find(|group| group.listen == listen);
             if let Some(Group { listen, front, server }) = same.filter(|_| same_options) {
                 let (listen, front, server) =
@@ -243,6 +249,13 @@ impl Running {
         all.context("there are no sockets to share")
     }
 
+    /// Begins to look whether what is forwarded comes back.
+    pub(super) fn search_for_loops(&self) {
+        for search in self.groups.iter().flat_map(|group| group.front.loop_searches()) {
+            tokio::spawn(search.run());
+        }
+    }
+
     /// Logs what there is to answer from.
     pub(super) fn tell(&self) {
         self.clusters.values().for_each(|followed| followed.cluster.tell());
@@ -296,7 +309,7 @@ fn blocks(
     config: &Config,
     clusters: &BTreeMap<usize, Followed>,
     which: &[usize],
-    journal: &Journal,
+    (journal, loops): (&Journal, &UnboundedSender<LeadsBack>),
 ) -> anyhow::Result<Vec<Block>> {
     let servers = which.iter().filter_map(|index| config.servers.get(*index));
     let block = |server: &ServerBlock| {
@@ -305,7 +318,7 @@ fn blocks(
         if let Some(fault) = block.fault() {
             return Err(fault.clone().into());
         }
-        Ok(block.told_to(journal, server))
+        Ok(block.told_to(journal, server).searched_for(loops, server))
     };
     servers.map(block).collect()
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::cluster::LabelSelector;
-use crate::name::Name;
+use crate::name::{Name, is_within};
 
 /// The largest TTL, in seconds, that a configuration may ask for.
 pub const MAX_TTL: u32 = 3_600;
@@ -157,12 +157,12 @@ pub enum Fallthrough {
 }
 
 impl Fallthrough {
-    /// Whether `name` goes on when it does not exist.
-    pub fn covers(&self, name: &Name) -> bool {
+    /// Whether a name, in wire form and lower case, goes on when it does not exist.
+    pub fn covers(&self, name: &[u8]) -> bool {
         match self {
             Self::Never => false,
             Self::Always => true,
-            Self::Within(zones) => zones.iter().any(|zone| name.is_within(zone)),
+            Self::Within(zones) => zones.iter().any(|zone| is_within(name, zone.as_wire())),
         }
     }
 }

@@ -6,6 +6,8 @@ mod counting;
 mod kept;
 #[cfg(test)]
 mod mix;
+#[cfg(test)]
+mod rewritten;
 
 #[cfg(test)]
 #[global_allocator]

@@ -73,7 +73,7 @@ fn remapped() -> Object {
     Object::Service(service)
 }
 
-fn view() -> Arc<ArcSwap<View>> {
+pub(crate) fn view() -> Arc<ArcSwap<View>> {
     let mut spec = Spec { pods: Pods::Insecure, ..Spec::default() };
     spec.fallthrough = Fallthrough::Within(vec![Name::parse("in-addr.arpa").expect("a name")]);
     // The server finds itself behind more Services than anybody has.

@@ -35,6 +35,8 @@ mod program;
 #[path = "../common/resolver.rs"]
 mod resolver;
 #[cfg(test)]
+mod rewrite;
+#[cfg(test)]
 #[allow(dead_code)] // The command line's tests use the rest.
 #[path = "../cli/run.rs"]
 mod run;

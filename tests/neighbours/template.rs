@@ -64,6 +64,23 @@ const TEMPLATES: &str = r#"
         answer "{{ .Name }} 5 CAA 0 issue \"ca.example\"" "{{ .Name }} 5 HTTPS 1 . alpn=h2"
         rcode NOTAUTH
     }
+    template IN ANY alias.example {
+        match "^(one|two)[.]"
+        answer "{{ .Name }} 60 IN CNAME ip-192-0-2-9.ip.example." "{{ .Name }} 60 IN TXT \"behind\""
+        additional "{{ .Name }} 60 IN TXT \"beside\""
+        fallthrough
+    }
+    template IN ANY alias.example {
+        match "^chain[.]"
+        answer "{{ .Name }} 60 IN CNAME one.alias.example."
+        rcode NXDOMAIN
+        fallthrough
+    }
+    template IN ANY alias.example {
+        match "^lost[.]"
+        answer "{{ .Name }} 60 IN CNAME nowhere."
+        fallthrough
+    }
     # What falls through all others.
     template ANY ANY . {
         rcode NOTZONE
@@ -141,6 +158,9 @@ fn compare(more: &str) {
         b"odd.example",
         b"a.txt.example",
         b"a.bad.example",
+        b"ONE.alias.example",
+        b"chain.alias.example",
+        b"lost.alias.example",
         b"nowhere",
         b"",
     ] {

@@ -82,6 +82,7 @@ mod code {
             | Cause::TargetMissing
             | Cause::AliasLoop
             | Cause::AliasChain
+            | Cause::BadRewrite
             | Cause::Upstream(Failure::TooMany | Failure::TooManyOfClient) => OTHER,
         })
     }

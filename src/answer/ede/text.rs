@@ -54,6 +54,7 @@ fn without_view(qtype: u16, cause: Cause) -> &'static str {
         Cause::BareAlias => "externalName leads out of our zones, and nobody was asked",
         Cause::TargetMissing => "what externalName leads to does not exist",
         Cause::AliasLoop => "externalName leads back to itself",
+        Cause::BadRewrite => "'rewrite' makes no name of this one",
         Cause::AliasChain => "more than 10 externalNames lead one to the next",
         _ => "",
     }

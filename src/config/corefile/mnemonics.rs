@@ -7,6 +7,10 @@ use crate::config::error::Findings;
 /// Any class (RFC 1035, section 3.2.5) and any type (section 3.2.3).
 const ANY: u16 = 255;
 
+/// The last response code that stands in a header alone (RFC 6895, section 2.3): what is larger has
+/// its upper part in an OPT record.
+const MAX_RCODE: u16 = 15;
+
 const CLASSES: &[(&str, u16)] = &[("IN", 1), ("CH", 3), ("HS", 4), ("NONE", 254), ("ANY", ANY)];
 
 const TYPES: &[(&str, u16)] = &[
@@ -177,6 +181,19 @@ pub(super) fn rcode(token: &Token, findings: &mut Findings) -> Option<u16> {
     value(token, findings, |text| {
         find(&text.to_uppercase(), RCODES, "a response code such as NXDOMAIN or SERVFAIL")
     })
+}
+
+/// A response code that was read, where it can be told to every client.
+pub(super) fn in_header(code: Option<u16>, token: &Token, findings: &mut Findings) -> Option<u16> {
+    if code? > MAX_RCODE {
+        let text = &token.text;
+        findings.error(
+            token.at,
+            format!("'{text}' needs EDNS, which not every client speaks; write another code"),
+        );
+        return None;
+    }
+    code
 }
 
 fn find(text: &str, known: &[(&str, u16)], what: &str) -> Result<u16, String> {

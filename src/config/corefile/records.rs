@@ -90,10 +90,6 @@ fn host(arg: &Token, findings: &mut Findings) -> Option<Name> {
     })
 }
 
-/// The last response code that stands in a header alone (RFC 6895, section 2.3): what is larger has
-/// its upper part in an OPT record.
-const MAX_RCODE: u16 = 15;
-
 const TEMPLATE_OPTIONS: &[&str] = &[
     "match",
     "answer",
@@ -162,16 +158,8 @@ fn template_option(found: &mut Template, option: &Directive, findings: &mut Find
         }
         "rcode" => {
             if let Some(arg) = option.single("rcode CODE", findings) {
-                found.rcode = mnemonics::rcode(arg, findings).unwrap_or_default();
-                if found.rcode > MAX_RCODE {
-                    let code = &arg.text;
-                    findings.error(
-                        arg.at,
-                        format!(
-                            "'{code}' needs EDNS, which not every client speaks; write another code"
-                        ),
-                    );
-                }
+                let code = mnemonics::rcode(arg, findings);
+                found.rcode = mnemonics::in_header(code, arg, findings).unwrap_or_default();
             }
         }
         "ederror" if option.has_args(1, 2, "ederror CODE [REASON]", findings) => {

@@ -184,8 +184,12 @@ const FAULTS: &[(&str, &str)] = &[
         "Corefile:3:8: 'BADVERS' needs EDNS, which not every client speaks; write another code",
     ),
     (
-        ".\nrewrite name a b",
-        "Corefile:2:1: 'rewrite' is not built yet, and names would be looked up as they are asked; remove it",
+        ".\nrewrite continue {\n edns0 nsid set\n}",
+        "Corefile:3:2: 'edns0' of 'rewrite' is not built yet, and upstreams would be told nothing of it; remove it",
+    ),
+    (
+        ".\nrewrite cname a b",
+        "Corefile:2:9: 'cname' of 'rewrite' is not built yet, and aliases would lead where they lead; remove it",
     ),
     (
         ".\nloadbalance weighted w.conf",

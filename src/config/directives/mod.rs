@@ -17,7 +17,7 @@ pub use guard::{Acl, AclAction, AclRule, Transfer, TransferTo};
 pub use operate::{Consolidate, Errors, Health, Log, LogClass, Monitor, Prometheus, Ready, Reload};
 pub use records::{Hosts, HostsEntry, Template};
 pub use reply::{Balance, Chaos, LoadBalance, Nsid};
-pub use rewrite::{AnswerRule, NameMatch, Rewrite, Rewritten};
+pub use rewrite::{AnswerRule, NameChange, NameTest, Rewrite, RewriteRule, Rewritten};
 
 /// A regular expression that compiles, as its source.
 #[derive(Clone, Debug, Eq, PartialEq)]

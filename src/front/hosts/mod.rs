@@ -15,10 +15,9 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use crate::answer::{self, Asked, Cause, Outcome, PlainRecord, Query, Rcode, is_within};
+use crate::answer::{self, Cause, Outcome, PlainRecord, Query, Rcode, is_within};
 use crate::config;
 use crate::name::Name;
-use crate::zone::Fallthrough;
 
 pub(super) use table::Table;
 
@@ -85,7 +84,7 @@ impl Hosts {
             return None;
         }
         let Some([v4, v6]) = table.name(asked.name()) else {
-            return if falls(&self.config.fallthrough, asked) {
+            return if self.config.fallthrough.covers(asked.name()) {
                 None
             } else {
                 // A hosts file has no SOA record for a denial; CoreDNS says SERVFAIL too.
@@ -100,16 +99,6 @@ impl Hosts {
         };
         let records = set.iter().map(|data| PlainRecord { rtype, ttl, data });
         Some(answer::plain_answer(desk, message, query, records, cause, out))
-    }
-}
-
-fn falls(fallthrough: &Fallthrough, asked: &Asked) -> bool {
-    match fallthrough {
-        Fallthrough::Never => false,
-        Fallthrough::Always => true,
-        Fallthrough::Within(zones) => {
-            zones.iter().any(|zone| is_within(asked.name(), zone.as_wire()))
-        }
     }
 }
 

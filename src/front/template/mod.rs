@@ -5,24 +5,24 @@
 //! them, each bounded by what a message can hold, and so does a pattern too large for a table.
 #![forbid(unsafe_code)]
 
-mod pattern;
 mod record;
 
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use crate::answer::{Cause, Query, Rcode, Record, Said, Section, is_within};
+use super::pattern::{Group, NameText, Pattern};
+use crate::answer::{Cause, HEADER, Query, Rcode, Record, Said, Section, is_within};
 use crate::config::{Piece, RecordTemplate, ServerBlock, Template, class_mnemonic, type_mnemonic};
 use crate::name::Name;
 use crate::zone::Fallthrough;
-use pattern::{Group, NameText, Pattern};
 
+const A: u16 = 1;
+const CNAME: u16 = 5;
+const AAAA: u16 = 28;
 /// The class IN.
 const IN: u16 = 1;
 /// Any class, and any type.
 const ANY: u16 = 255;
-/// Where a question's name begins in a message.
-const QUESTION: usize = 12;
 /// The longest text of a record, in octets: beyond the largest message, whatever is escaped.
 const RECORD_MOST: usize = 65_535;
 /// What Go writes for a group that does not exist.
@@ -60,6 +60,29 @@ pub(super) struct Made<'t> {
 }
 
 impl Made<'_> {
+    /// The name that its first alias leads to, where addresses are asked for: CoreDNS looks them up.
+    pub(super) fn alias(&self, query: &Query) -> Option<&[u8]> {
+        if !matches!(query.qtype(), A | AAAA) {
+            return None;
+        }
+        Some(&self.records.get(self.alias_place()?)?.data)
+    }
+
+    /// Puts what the alias leads to behind it.
+    pub(super) fn lead_on(&mut self, records: Vec<Record>) {
+        if let Some(place) = self.alias_place() {
+            let behind = self.records.split_off(place + 1);
+            self.records.extend(records);
+            self.records.extend(behind);
+        }
+    }
+
+    fn alias_place(&self) -> Option<usize> {
+        self.records.iter().position(|record| {
+            (record.section, record.rtype, record.class) == (Section::Answer, CNAME, IN)
+        })
+    }
+
     /// SERVFAIL, which CoreDNS says with nothing beside it.
     const FAILED: Self = Self { rcode: Rcode::ServFail, records: Vec::new(), error: None };
 
@@ -117,7 +140,7 @@ impl Templates {
             };
             let pattern = match fits {
                 Ok(pattern) => pattern,
-                Err(()) if template.falls(asked) => continue,
+                Err(()) if template.fallthrough.covers(asked) => continue,
                 Err(()) => return Some(Made::FAILED),
             };
             if template.rcode == Rcode::ServFail {
@@ -172,15 +195,6 @@ impl Compiled {
         let holds = |zone: &&Name| is_within(query.asked().name(), zone.as_wire());
         self.zones.iter().filter(holds).max_by_key(|zone| zone.as_wire().len())
     }
-
-    /// Whether a name that no pattern fits goes on.
-    fn falls(&self, name: &[u8]) -> bool {
-        match &self.fallthrough {
-            Fallthrough::Never => false,
-            Fallthrough::Always => true,
-            Fallthrough::Within(zones) => zones.iter().any(|zone| is_within(name, zone.as_wire())),
-        }
-    }
 }
 
 /// What a record may be made of.
@@ -228,8 +242,8 @@ impl Facts<'_> {
             }
             Piece::Remote => return write!(out, "{}", from().to_canonical()).ok(),
             Piece::AskedName => {
-                let end = QUESTION + self.query.asked().name().len();
-                out.push_str(NameText::of(self.message.get(QUESTION..end)?).as_str());
+                let end = HEADER + self.query.asked().name().len();
+                out.push_str(NameText::of(self.message.get(HEADER..end)?).as_str());
             }
             Piece::AskedType => return write!(out, "{}", self.query.qtype()).ok(),
             Piece::AskedClass => return write!(out, "{}", self.query.qclass()).ok(),

@@ -40,9 +40,7 @@ fn ask(templates: &Templates, name: &str, qtype: u16, class: u16) -> Told {
     Some((said.rcode, said.records.iter().map(record).collect()))
 }
 
-const A: u16 = 1;
 const TXT: u16 = 16;
-const AAAA: u16 = 28;
 const CH: u16 = 3;
 
 #[test]

@@ -10,9 +10,9 @@ use crate::config::table::DIRECTIVES;
 use crate::config::{
     Acl, AclAction, AclRule, AnswerRule, Balance, Cache, Carrier, Chaos, Cidr, Config, Consolidate,
     Errors, Forward, Half, Health, HealthCheck, Hosts, HostsEntry, LoadBalance, Log, LogClass,
-    LogLevel, Monitor, NameMatch, Nsid, Pattern, Policy, Prefetch, Prometheus, Protocol, Ready,
-    RecordTemplate, Reload, Rewrite, Rewritten, ServeStale, ServerBlock, Template, Tls, Transfer,
-    TransferTo, Upstream,
+    LogLevel, Monitor, NameChange, NameTest, Nsid, Pattern, Policy, Prefetch, Prometheus, Protocol,
+    Ready, RecordTemplate, Reload, Rewrite, RewriteRule, Rewritten, ServeStale, ServerBlock,
+    Template, Tls, Transfer, TransferTo, Upstream,
 };
 use crate::name::Name;
 use crate::zone::Fallthrough;
@@ -368,34 +368,35 @@ fn written_records() {
 
 #[test]
 fn rewritten_names() {
-    let rewrite =
-        |matches, goes_on, auto, answers| vec![Rewrite { matches, goes_on, auto, answers }];
+    let rewrite = |names: NameTest, to: &str, goes_on, auto, answers| {
+        let change = RewriteRule::Name(NameChange { names, to: to.into(), auto, answers });
+        vec![Rewrite { change, goes_on }]
+    };
     let answer =
         |part, from: &str, to: &str| AnswerRule { part, from: pattern(from), to: to.into() };
-    let exact = NameMatch::Exact("a.".into(), "b.".into());
-    let regex = NameMatch::Regex(pattern("(.*)\\.x\\.(.*)"), "{1}.y.{2}.".into());
+    let exact = NameTest::Exact("a.".into());
+    let regex = NameTest::Regex(pattern("(.*)\\.x\\.(.*)"));
     become_what(&[
-        ("rewrite name A b", &|block| block.rewrite = rewrite(exact.clone(), false, true, vec![])),
+        ("rewrite name A b", &|block| {
+            block.rewrite = rewrite(exact.clone(), "b.", false, true, vec![]);
+        }),
         ("rewrite continue name exact a b.", &|block| {
-            block.rewrite = rewrite(exact.clone(), true, true, vec![]);
+            block.rewrite = rewrite(exact.clone(), "b.", true, true, vec![]);
         }),
         ("rewrite stop name prefix a b", &|block| {
-            let prefix = NameMatch::Prefix("a.".into(), "b.".into());
-            block.rewrite = rewrite(prefix, false, false, vec![]);
+            block.rewrite = rewrite(NameTest::Prefix("a.".into()), "b.", false, false, vec![]);
         }),
         ("rewrite name suffix .a .b answer auto", &|block| {
-            let suffix = NameMatch::Suffix(".a.".into(), ".b.".into());
-            block.rewrite = rewrite(suffix, false, true, vec![]);
+            block.rewrite = rewrite(NameTest::Suffix(".a.".into()), ".b.", false, true, vec![]);
         }),
         ("rewrite name substring a b", &|block| {
-            let substring = NameMatch::Substring("a.".into(), "b.".into());
-            block.rewrite = rewrite(substring, false, false, vec![]);
+            block.rewrite = rewrite(NameTest::Substring("a.".into()), "b.", false, false, vec![]);
         }),
         (
             "rewrite stop {\nname regex (.*)\\.x\\.(.*) {1}.y.{2}\nanswer name (.*)y x{1}\n}",
             &|block| {
                 let answers = vec![answer(Rewritten::Name, "(.*)y", "x{1}.")];
-                block.rewrite = rewrite(regex.clone(), false, false, answers);
+                block.rewrite = rewrite(regex.clone(), "{1}.y.{2}.", false, false, answers);
             },
         ),
         (
@@ -403,9 +404,42 @@ fn rewritten_names() {
             &|block| {
                 let answers =
                     vec![answer(Rewritten::Value, "a", "b."), answer(Rewritten::Value, "c", "d.")];
-                block.rewrite = rewrite(regex.clone(), false, true, answers);
+                block.rewrite = rewrite(regex.clone(), "{1}.y.{2}.", false, true, answers);
             },
         ),
+    ]);
+}
+
+#[test]
+fn what_else_is_rewritten() {
+    let rewrite = |change, goes_on| vec![Rewrite { change, goes_on }];
+    let ttl = |names, least, most| RewriteRule::Ttl { names, least, most };
+    let exact = |text: &str| NameTest::Exact(text.into());
+    become_what(&[
+        ("rewrite type A AAAA", &|block| {
+            block.rewrite = rewrite(RewriteRule::Type { from: 1, to: 28 }, false);
+        }),
+        ("rewrite continue class IN CH", &|block| {
+            block.rewrite = rewrite(RewriteRule::Class { from: 1, to: 3 }, true);
+        }),
+        ("rewrite ttl A 30", &|block| block.rewrite = rewrite(ttl(exact("a."), 30, 30), false)),
+        ("rewrite ttl exact a 5-", &|block| {
+            block.rewrite = rewrite(ttl(exact("a."), 5, 2_147_483_647), false);
+        }),
+        ("rewrite continue ttl suffix .a -60", &|block| {
+            block.rewrite = rewrite(ttl(NameTest::Suffix(".a.".into()), 0, 60), true);
+        }),
+        ("rewrite ttl regex ^a 0-0", &|block| {
+            block.rewrite = rewrite(ttl(NameTest::Regex(pattern("^a")), 0, 0), false);
+        }),
+        ("rewrite rcode a NXDOMAIN 0", &|block| {
+            block.rewrite =
+                rewrite(RewriteRule::Rcode { names: exact("a."), from: 3, to: 0 }, false);
+        }),
+        ("rewrite stop rcode prefix a badvers servfail", &|block| {
+            let names = NameTest::Prefix("a.".into());
+            block.rewrite = rewrite(RewriteRule::Rcode { names, from: 16, to: 2 }, false);
+        }),
     ]);
 }
 

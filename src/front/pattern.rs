@@ -1,4 +1,4 @@
-//! Patterns of `template` and the text that they are held against.
+//! Patterns of `template` and `rewrite`, and the text that they are held against.
 //!
 //! Whether one fits is told by a table made in advance, without a lock and without memory. Its
 //! groups, which only an answer with records can need, are found by a machine that takes memory for
@@ -12,7 +12,8 @@ use regex_automata::util::primitives::PatternID;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
 
-use crate::name::labels;
+use crate::answer::Expanded;
+use crate::name::{MAX_LABEL, MAX_NAME, labels};
 
 /// The longest name as text: 254 octets of labels, each as `\DDD` at most.
 const NAME_TEXT_MOST: usize = 4 * 254;
@@ -90,18 +91,72 @@ impl Pattern {
 
 /// A name as text in the form that CoreDNS holds against patterns and puts into records, on the
 /// stack.
+#[derive(Clone)]
 pub(super) struct NameText {
     octets: [u8; NAME_TEXT_MOST],
     len: usize,
+    /// It was too long to be held, and so for any name.
+    cut: bool,
 }
 
 impl NameText {
     /// The text of an uncompressed name in wire form, in its own case.
     pub(super) fn of(name: &[u8]) -> Self {
-        let mut text = Self { octets: [0; NAME_TEXT_MOST], len: 0 };
+        let mut text = Self::empty();
         // There is room for the longest name, so nothing is cut.
         let _ = text.labels(name);
         text
+    }
+
+    /// These texts one behind the other, which may be no name.
+    pub(super) fn joined<'p>(parts: impl IntoIterator<Item = &'p str>) -> Self {
+        let mut text = Self::empty();
+        text.cut = parts.into_iter().try_for_each(|part| text.write_str(part)).is_err();
+        text
+    }
+
+    fn empty() -> Self {
+        Self { octets: [0; NAME_TEXT_MOST], len: 0, cut: false }
+    }
+
+    /// The name in wire form, in the case of the text; `None` where it is none.
+    pub(super) fn wire(&self) -> Option<Expanded> {
+        let mut wire = [0; MAX_NAME];
+        let (mut label, mut at) = (0, 1);
+        let mut octets =
+            self.octets.get(..self.len).filter(|text| !text.is_empty() && !self.cut)?;
+        if octets == b"." {
+            octets = &[];
+        }
+        while let Some((&octet, rest)) = octets.split_first() {
+            octets = rest;
+            let octet = match octet {
+                b'.' => {
+                    let len = u8::try_from(at - label - 1).ok()?;
+                    if len == 0 || usize::from(len) > MAX_LABEL {
+                        return None;
+                    }
+                    *wire.get_mut(label)? = len;
+                    (label, at) = (at, at + 1);
+                    continue;
+                }
+                b'\\' => {
+                    let escaped = decimal(rest)
+                        .or_else(|| rest.split_first().map(|(octet, behind)| (*octet, behind)));
+                    let (octet, behind) = escaped?;
+                    octets = behind;
+                    octet
+                }
+                octet => octet,
+            };
+            *wire.get_mut(at)? = octet;
+            at += 1;
+        }
+        // Each text of a name ends with the dot of its last label.
+        let whole = at == label + 1;
+        let mut name = Expanded::default();
+        name.set(wire.get(..at).filter(|_| whole)?);
+        Some(name)
     }
 
     fn labels(&mut self, name: &[u8]) -> fmt::Result {
@@ -123,6 +178,25 @@ impl NameText {
     pub(super) fn as_str(&self) -> &str {
         let octets = self.octets.get(..self.len).unwrap_or(&[]);
         str::from_utf8(octets).unwrap_or_default()
+    }
+}
+
+/// The octet that three digits in front of a text stand for (RFC 1035, section 5.1).
+fn decimal(text: &[u8]) -> Option<(u8, &[u8])> {
+    let (digits, behind) = text.split_first_chunk::<3>()?;
+    let number = str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_digit))?;
+    Some((number.parse().ok()?, behind))
+}
+
+impl PartialEq for NameText {
+    fn eq(&self, other: &Self) -> bool {
+        (self.as_str(), self.cut) == (other.as_str(), other.cut)
+    }
+}
+
+impl fmt::Debug for NameText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -153,7 +227,38 @@ mod tests {
             (b"\x09a.b'$\x00 \x7f;\0", "a\\.b\\'$\\000\\ \\127\\;.".into()),
             (&longest, [63, 63, 63, 61].map(label).concat()),
         ] {
-            assert_eq!(NameText::of(wire).as_str(), expected);
+            let text = NameText::of(wire);
+            assert_eq!(text.as_str(), expected);
+            assert_eq!(text.wire().unwrap().as_slice(), wire, "{expected}");
+        }
+    }
+
+    #[test]
+    fn texts_that_are_no_names() {
+        let label = "a".repeat(63);
+        let longest =
+            [&label, &label, &label, &label[..61]].map(|label| format!("{label}.")).concat();
+        let wire = |parts: &[&str]| {
+            NameText::joined(parts.iter().copied()).wire().map(|wire| wire.as_slice().to_vec())
+        };
+        assert_eq!(wire(&["A\\", "065.b", "."]).unwrap(), b"\x02AA\x01b\0");
+        assert_eq!(wire(&[&longest]).unwrap().len(), 255);
+        for text in [
+            "",
+            "a",
+            "a.b",
+            "..",
+            ".a.",
+            "a..",
+            "a..b.",
+            "a\\",
+            "a\\.",
+            &"b".repeat(2_000),
+            &format!("{label}a."),
+            &format!("b{longest}"),
+            &format!("b.{longest}"),
+        ] {
+            assert_eq!(wire(&[text]), None, "{text}");
         }
     }
 
