@@ -27,7 +27,7 @@ pub use origin::Origin;
 pub use writer::{Notifier, Tally, Writer};
 
 /// The format written here. A file of any other is foreign.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What a file says about its objects.
 #[derive(Clone, Debug, Eq, PartialEq)]
