@@ -9,6 +9,7 @@
 mod alias;
 mod cause;
 mod ede;
+mod heard;
 mod identity;
 mod kept;
 mod message;
@@ -23,6 +24,7 @@ mod written;
 
 pub use crate::name::is_within;
 pub use cause::{Cause, Failure, KeptAs};
+pub use heard::answers_in;
 pub use identity::{IDENTITY_MOST, Identity};
 pub use kept::{Kept, KeptKind, question_of, repeat};
 pub use plain::{PlainRecord, plain_answer};
