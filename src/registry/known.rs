@@ -61,6 +61,15 @@ impl Registry {
         });
     }
 
+    /// Visits the names in a namespace for which there are endpoints and no Service, in their order, as
+    /// long as `visit` wants more.
+    pub fn orphans_in(&self, namespace: &str, visit: &mut dyn FnMut(&str) -> bool) {
+        self.model.read(namespace, |found| {
+            let mut named = found.services.iter().filter(|(_, joint)| joint.service.is_none());
+            named.all(|(name, _)| visit(name))
+        });
+    }
+
     /// What is odd about objects of a namespace.
     pub fn odd_in(&self, namespace: &str) -> Vec<(Oddity, ObjectKey)> {
         self.ledger().odd_in(namespace)
