@@ -174,6 +174,7 @@ pub mod name;
 pub mod ops;
 pub mod registry;
 pub mod serve;
+pub mod why;
 pub mod zone;
 
 /// Runs the examples of the README.

@@ -39,8 +39,12 @@ fn main() -> ExitCode {
                 Err(error) => ended(Err(error.into()), FAULT),
             }
         }
-        Command::Explain { .. } => {
-            ended(Err(anyhow::anyhow!("explain is not built yet; ask with dig")), WRONG)
+        Command::Explain(explain, run) => {
+            ops::start_logs(&run.log);
+            match ops::explain(&run, &explain, io::stdout().lock()) {
+                Ok(code) => code.into(),
+                Err(error) => ended(Err(error), WRONG),
+            }
         }
     }
 }

@@ -50,7 +50,7 @@ pub fn service(index: usize) -> Service {
         ClusterIps::Addresses(smallvec![[10, a, b, c].into()])
     };
     Service {
-        meta: Meta::new(&format!("ns-{}", index % NAMESPACES), &format!("svc-{index}")),
+        meta: meta(&format!("ns-{}", index % NAMESPACES), &format!("svc-{index}"), 2 * index),
         external_name: None,
         cluster_ips,
         has_selector: true,
@@ -61,6 +61,14 @@ pub fn service(index: usize) -> Service {
         publish_not_ready: false,
         selectorless: None,
     }
+}
+
+/// Metadata as an API server gives it to the object of this number.
+fn meta(namespace: &str, name: &str, number: usize) -> Meta {
+    let mut meta = Meta::new(namespace, name);
+    meta.resource_version = Some((700_000_000 + number).to_string().into());
+    meta.uid = Some(format!("{number:08x}-6b5a-4c3d-8e1f-a0b1c2d3e4f5").into());
+    meta
 }
 
 /// The one slice of the Service of this number.
@@ -78,7 +86,7 @@ pub fn slice(index: usize, endpoints: usize) -> EndpointSlice {
         }
     };
     EndpointSlice {
-        meta: Meta::new(&namespace, &format!("{name}-x")),
+        meta: meta(&namespace, &format!("{name}-x"), 2 * index + 1),
         service: Some(name.into()),
         managed_by: ManagedBy::Controller,
         address_type: SliceAddresses::V4,

@@ -165,7 +165,7 @@ pub fn records(
 }
 
 /// A record's data with its names expanded.
-fn expanded(message: &[u8], found: &Found) -> Option<Box<[u8]>> {
+pub(super) fn expanded(message: &[u8], found: &Found) -> Option<Box<[u8]>> {
     let data = message.get(found.data..found.end)?;
     let Some((prefix, names)) = names_in(found.rtype, data) else { return Some(data.into()) };
     let mut whole = data.get(..prefix)?.to_vec();

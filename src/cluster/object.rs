@@ -130,6 +130,9 @@ pub struct Meta {
     pub key: ObjectKey,
     /// `metadata.resourceVersion`, if the source has one.
     pub resource_version: Option<Box<str>>,
+    /// `metadata.uid`, if the source has one. The registry keeps that of Services and of what holds
+    /// their endpoints.
+    pub uid: Option<Box<str>>,
     /// All labels, for the selectors of the configuration. The registry does not keep them.
     pub labels: Vec<(Box<str>, Box<str>)>,
 }
@@ -137,7 +140,8 @@ pub struct Meta {
 impl Meta {
     /// Metadata of an object with neither version nor labels.
     pub fn new(namespace: &str, name: &str) -> Self {
-        Self { key: ObjectKey::new(namespace, name), resource_version: None, labels: Vec::new() }
+        let key = ObjectKey::new(namespace, name);
+        Self { key, resource_version: None, uid: None, labels: Vec::new() }
     }
 }
 

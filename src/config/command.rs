@@ -4,14 +4,16 @@
 //! clap's own reports, which span lines, are boiled down here.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use super::flags::{Cli, DEFAULT_PORT, LogLevel, LogOptions, RunOptions, Sub};
+use super::flags::{
+    Cli, DEFAULT_PORT, ExplainOptions, LogLevel, LogOptions, Output, Pod, RunOptions, Sub,
+};
 use super::{Config, ConfigError, coredns, corefile, quick, unbuilt};
-use crate::name::Name;
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,14 +23,7 @@ pub enum Command {
     /// Print the zone.
     Dump(Run),
     /// Say what a name answers, and why.
-    Explain {
-        /// The name.
-        name: Name,
-        /// The record type as it was written; all where absent.
-        record_type: Option<String>,
-        /// Sources and zones.
-        run: Run,
-    },
+    Explain(Explain, Run),
     /// Report faults of files; at least one is named.
     Check {
         /// The Corefile.
@@ -36,6 +31,25 @@ pub enum Command {
         /// Files and folders of manifests.
         manifests: Vec<PathBuf>,
     },
+}
+
+/// What is to be explained, and how.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Explain {
+    /// The name in lower case, with or without its last dot.
+    pub name: String,
+    /// The mnemonic of a record type; all where absent.
+    pub record_type: Option<String>,
+    /// The pod that asks.
+    pub from: Option<Pod>,
+    /// Its resolv.conf, where that is not kubelet's.
+    pub resolv_conf: Option<PathBuf>,
+    /// The server to ask, in place of the sources.
+    pub server: Option<SocketAddr>,
+    /// Whether a last known good state is the source, and no API server.
+    pub of_snapshot: bool,
+    /// The form.
+    pub output: Output,
 }
 
 /// What a run is told.
@@ -108,8 +122,14 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
     match cli.command {
         Sub::Serve(options) => Ok(Command::Serve(run(options)?)),
         Sub::Dump(options) => Ok(Command::Dump(run(options)?)),
-        Sub::Explain { name, record_type, run: options } => {
-            Ok(Command::Explain { name, record_type, run: run(options)? })
+        Sub::Explain { explain, run: options } => {
+            let ExplainOptions { name, record_type, from, resolv_conf, server, output } = explain;
+            let quick = &options.quick;
+            let of_snapshot =
+                quick.snapshot.is_some() && quick.kubeconfig.is_none() && quick.context.is_none();
+            let explain =
+                Explain { name, record_type, from, resolv_conf, server, of_snapshot, output };
+            Ok(Command::Explain(explain, run(options)?))
         }
         Sub::Check { conf: None, manifests } if manifests.is_empty() => Err(Exit::Fault(
             "check: nothing is named; add -c FILE for a Corefile or --manifests PATH".into(),
@@ -158,7 +178,7 @@ fn boil_down(error: &clap::Error) -> Exit {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Exit::Print(text),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             return Exit::Fault(
-                "no command is given; write serve, check or dump ('fingerpost --help' says more)"
+                "no command is given; write serve, explain, check or dump ('fingerpost --help' says more)"
                     .into(),
             );
         }

@@ -7,6 +7,7 @@ use crate::config::{
     ApiServer, Chaos, Cidr, Errors, Forward, Kubernetes, Listen, LogFormat, LogLevel, Nsid,
     ServerBlock, Source, Upstream,
 };
+use crate::name::Name;
 use crate::zone::{Fallthrough, Pods, Selectorless, Spec, Zone};
 
 fn run(line: &str) -> Result<Command, Exit> {
@@ -33,7 +34,10 @@ fn name(text: &str) -> Name {
 
 /// Wrong command lines, and the line that each is answered with.
 const FAULTS: &[(&str, &str)] = &[
-    ("", "no command is given; write serve, check or dump ('fingerpost --help' says more)"),
+    (
+        "",
+        "no command is given; write serve, explain, check or dump ('fingerpost --help' says more)",
+    ),
     ("sevre", "unrecognized subcommand 'sevre'; tip: a similar subcommand exists: 'serve'"),
     (
         "serve --lsten 1.1.1.1:53",
@@ -160,6 +164,15 @@ const FAULTS: &[(&str, &str)] = &[
     ("-conf x y", "unexpected argument 'y' found"),
     ("explain", "the following required arguments were not provided: <NAME>"),
     ("explain a..b", "invalid value 'a..b' for '<NAME>': a label is empty"),
+    ("explain a AA", "invalid value 'AA' for '[TYPE]': write a record type such as A, AAAA or SRV"),
+    (
+        "explain a --from shop",
+        "invalid value 'shop' for '--from <NAMESPACE/POD>': write NAMESPACE/POD, such as shop/web-0",
+    ),
+    (
+        "explain a --server nowhere",
+        "invalid value 'nowhere' for '--server <ADDR[:PORT]>': write an address such as 127.0.0.1:53",
+    ),
     ("check", "check: nothing is named; add -c FILE for a Corefile or --manifests PATH"),
 ];
 
@@ -276,13 +289,30 @@ fn every_quick_option() {
 
 #[test]
 fn the_other_commands() {
-    let Ok(Command::Explain { name: asked, record_type, run: told }) = run(
-        "explain db.shop.svc.cluster.local SRV --manifests m --log-format json --log-level trace",
+    let Ok(Command::Explain(explain, told)) = run(
+        "explain DB.shop srv --manifests m --log-format json --log-level trace --from shop/web-0 \
+         --resolv-conf r --server ::1 --output json",
     ) else {
         panic!("explain is not read");
     };
-    assert_eq!(asked, name("db.shop.svc.cluster.local"));
-    assert_eq!(record_type.as_deref(), Some("SRV"));
+    let expected = Explain {
+        name: "db.shop".into(),
+        record_type: Some("SRV".into()),
+        from: Some(Pod { namespace: "shop".into(), name: "web-0".into() }),
+        resolv_conf: Some("r".into()),
+        server: Some("[::1]:53".parse().unwrap()),
+        of_snapshot: false,
+        output: Output::Json,
+    };
+    assert_eq!(explain, expected);
+    for (line, of_snapshot) in [
+        ("explain a --snapshot f", true),
+        ("explain a --snapshot f --kubeconfig k", false),
+        ("explain a --kubeconfig k", false),
+    ] {
+        let Ok(Command::Explain(explain, _)) = run(line) else { panic!("{line} is not read") };
+        assert_eq!(explain.of_snapshot, of_snapshot, "{line}");
+    }
     assert_eq!(
         told.log,
         LogOptions { format: LogFormat::Json, level: LogLevel::Trace, quiet: false }

@@ -1,14 +1,14 @@
 //! The options of the command line, as clap reads them. Each value is checked where it is read, so
 //! that a complaint can name its option.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::value::{parse_http_listen, parse_listen, parse_zones};
-use super::{DNS_PORT, MAX_WORKERS};
-use crate::name::Name;
+use super::{DNS_PORT, MAX_WORKERS, type_name, type_number};
+use crate::name::{Name, NameError};
 use crate::zone::{MAX_TTL, Pods, Selectorless};
 
 /// Answers DNS for a Kubernetes cluster's domain.
@@ -24,14 +24,11 @@ pub(super) struct Cli {
 pub(super) enum Sub {
     /// Answer DNS
     Serve(RunOptions),
-    /// Say what a name answers, and why, from the same sources (not built yet)
+    /// Say what a name answers, and why: from manifests, an API server, a last known good state
+    /// (--snapshot alone), or a running server
     Explain {
-        /// The name, such as db.shop.svc.cluster.local
-        #[arg(value_parser = Name::parse)]
-        name: Name,
-        /// The record type, such as A or SRV
-        #[arg(value_name = "TYPE")]
-        record_type: Option<String>,
+        #[command(flatten)]
+        explain: ExplainOptions,
         #[command(flatten)]
         run: RunOptions,
     },
@@ -68,6 +65,48 @@ pub(super) struct RunOptions {
     pub(super) hand_over: Option<PathBuf>,
     #[command(flatten)]
     pub(super) log: LogOptions,
+}
+
+/// What `explain` is asked.
+#[derive(Debug, Args)]
+pub(super) struct ExplainOptions {
+    /// The name, such as db.shop.svc.cluster.local; with --from as the pod writes it
+    #[arg(value_parser = whole_name)]
+    pub(super) name: String,
+    /// The record type, such as A or SRV [default: every one]
+    #[arg(value_name = "TYPE", value_parser = record_type)]
+    pub(super) record_type: Option<String>,
+    /// Walk the search list of this pod, which need not exist
+    #[arg(long, value_name = "NAMESPACE/POD", value_parser = pod)]
+    pub(super) from: Option<Pod>,
+    /// Walk the search list of this resolv.conf [default with --from: what kubelet writes]
+    #[arg(long, value_name = "FILE")]
+    pub(super) resolv_conf: Option<PathBuf>,
+    /// Ask a running server, which must let us: see 'explain' of its 'kubernetes'
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = server)]
+    pub(super) server: Option<SocketAddr>,
+    /// As text or as JSON
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(super) output: Output,
+}
+
+/// A pod, by its namespace and its own name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The form of what a command prints.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
 }
 
 /// What a run without a Corefile is told.
@@ -228,6 +267,35 @@ impl Http {
         }
         parse_http_listen(text).map(|address| Self(Some(address)))
     }
+}
+
+/// A name as it is written: whether it ends with a dot means something to a search list.
+fn whole_name(text: &str) -> Result<String, NameError> {
+    Name::parse(text).map(|_| text.to_ascii_lowercase())
+}
+
+fn record_type(text: &str) -> Result<String, String> {
+    let text = text.to_ascii_uppercase();
+    let name = type_number(&text).map(|number| type_name(number).map_or(text, Into::into));
+    name.ok_or_else(|| "write a record type such as A, AAAA or SRV".into())
+}
+
+fn pod(text: &str) -> Result<Pod, String> {
+    let labels = text.split_once('/').filter(|(namespace, name)| {
+        Name::parse(namespace).is_ok_and(|namespace| namespace.label_count() == 1)
+            && !name.is_empty()
+            && !name.contains('/')
+    });
+    let (namespace, name) = labels.ok_or("write NAMESPACE/POD, such as shop/web-0")?;
+    Ok(Pod { namespace: namespace.to_ascii_lowercase(), name: name.to_owned() })
+}
+
+fn server(text: &str) -> Result<SocketAddr, String> {
+    let address = text.trim_start_matches('[').trim_end_matches(']');
+    let alone = address.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, DNS_PORT));
+    alone
+        .or_else(|| text.parse().ok())
+        .ok_or_else(|| "write an address such as 127.0.0.1:53".into())
 }
 
 fn selectorless(text: &str) -> Result<Selectorless, String> {

@@ -25,7 +25,7 @@ use std::time::Duration;
 use crate::name::Name;
 use crate::zone;
 
-pub use command::{Command, Corefile, Exit, Run, read, read_again};
+pub use command::{Command, Corefile, Exit, Explain, Run, read, read_again};
 pub use corefile::{
     class_mnemonic, class_name, class_number, read as read_corefile, type_mnemonic, type_name,
     type_number,
@@ -37,7 +37,7 @@ pub use directives::{
     Rewrite, RewriteRule, Rewritten, ServeStale, Template, Tls, Transfer, TransferTo, Upstream,
 };
 pub use error::{ConfigError, Position, Warning};
-pub use flags::{LogFormat, LogLevel, LogOptions};
+pub use flags::{LogFormat, LogLevel, LogOptions, Output, Pod};
 pub use gotext::{Piece, RecordTemplate};
 pub use interfaces::{Interface, host_name, interfaces};
 pub use value::{Cidr, DNS_PORT, MAX_UPSTREAMS};

@@ -260,10 +260,7 @@ fn last_known_good(
     let mut objects = Vec::new();
     match snapshot::load(&place, &origin, |object| objects.push(object)) {
         snapshot::Loaded::Restored(header) => {
-            let time = i64::try_from(header.written).ok();
-            let time = time.and_then(|time| jiff::Timestamp::from_second(time).ok());
-            let time = time.map_or_else(|| "an unknown time".to_owned(), |time| time.to_string());
-            let doubt = format!("last known good state of {time}");
+            let doubt = doubt(&header);
             tracing::info!(file = %file.display(), objects = objects.len(), "{doubt} is restored");
             registry.restore(header.state.serial, header.state.kinds, &doubt, |sink| {
                 objects.into_iter().for_each(sink);
@@ -283,6 +280,33 @@ fn last_known_good(
         source.objects(visit).map(|kinds| snapshot::State { serial, kinds })
     };
     Ok(snapshot::Writer::start(place, origin, state)?)
+}
+
+/// What an earlier run has written down, to be looked at alone: the file is left as it is, whatever
+/// API server and filters it was written for.
+pub(super) fn last_known_good_of(
+    file: &Path,
+    spec: Spec,
+) -> anyhow::Result<(Arc<Registry>, Arc<View>)> {
+    let place = snapshot::Place::new(file)?;
+    let mut objects = Vec::new();
+    let header = snapshot::look(&place, |object| objects.push(object))?;
+    let registry = Registry::new(Arc::new(spec), RandomState::new().hash_one(0));
+    if !header.state.kinds.has(Kind::EndpointSlice) {
+        registry.apply([crate::cluster::Change::NotServed(Kind::EndpointSlice)]);
+    }
+    registry.put_back(header.state.kinds, |sink| objects.into_iter().for_each(sink));
+    registry.set_doubt(Some(&doubt(&header)));
+    publisher(&registry).publish();
+    let view = registry.view().load_full();
+    Ok((registry, view))
+}
+
+fn doubt(header: &snapshot::Header) -> String {
+    let time = i64::try_from(header.written).ok();
+    let time = time.and_then(|time| jiff::Timestamp::from_second(time).ok());
+    let time = time.map_or_else(|| "an unknown time".to_owned(), |time| time.to_string());
+    format!("last known good state of {time}")
 }
 
 fn is_forbidden(status: &Status, kind: Kind) -> bool {

@@ -1,9 +1,11 @@
 //! Running the server: wiring, logs, signals, probes, metrics, the one-shot commands.
 #![forbid(unsafe_code)]
 
+mod asking;
 mod check;
 mod cluster;
 mod dump;
+mod explain;
 mod hand_over;
 mod http;
 mod logs;
@@ -19,5 +21,6 @@ mod running;
 
 pub use check::check;
 pub use dump::dump;
+pub use explain::explain;
 pub use logs::start as start_logs;
 pub use run::serve;

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use super::Registry;
 use super::gauges::Weight;
 use super::kept::Kept;
-use super::model::{Joint, Mark};
+use super::model::{Joint, Mark, Seen, Stamp};
 use super::pending::Dirty;
+use super::{Clock, Registry, SystemClock};
 use crate::cluster::packed::Stored;
 use crate::cluster::{
     Change, Endpoint, EndpointSlice, Endpoints, Kind, Meta, Object, ObjectKey, Pod, Service,
@@ -105,7 +105,8 @@ impl Registry {
         let kept = Kept::new(key, Stored::Service(service));
         let changed = self.joint(key, |joint| {
             let changed = joint.service.as_ref().is_none_or(|(old, _)| *old != kept);
-            joint.service = Some((kept, mark));
+            let since = joint.service.as_ref().filter(|_| !changed).map(|(_, seen)| seen.since);
+            joint.service = Some((kept, seen(mark, since)));
             self.settle(key, joint);
             changed
         });
@@ -118,7 +119,8 @@ impl Registry {
         self.ledger().slice(slice);
         let namespace = &slice.meta.key.namespace;
         let gauges = &self.gauges;
-        let changed = self.model.change(namespace, |found| found.put_slice(slice, mark, gauges));
+        let seen = seen(mark, None);
+        let changed = self.model.change(namespace, |found| found.put_slice(slice, seen, gauges));
         for name in changed {
             let key = ObjectKey { namespace: namespace.clone(), name };
             self.dirty(Kind::EndpointSlice, Dirty::Service(key));
@@ -129,10 +131,14 @@ impl Registry {
         let key = &endpoints.meta.key;
         let kept = Some(Kept::new(key, Stored::Endpoints(endpoints)));
         let changed = self.joint(key, |joint| {
-            let before = joint.endpoints.replace((kept, mark));
+            let before = joint.endpoints.replace((kept, seen(mark, None)));
             self.settle(key, joint);
-            let after = joint.endpoints.as_ref();
-            before.as_ref().map(|(kept, _)| kept) != after.map(|(kept, _)| kept)
+            let (before, after) = (before.as_ref(), joint.endpoints.as_mut());
+            let changed = before.map(|(kept, _)| kept) != after.as_ref().map(|(kept, _)| kept);
+            if let (false, Some((_, before)), Some((_, after))) = (changed, before, after) {
+                after.since = before.since;
+            }
+            changed
         });
         if changed {
             self.dirty(Kind::Endpoints, Dirty::Service(key.clone()));
@@ -228,4 +234,9 @@ impl Registry {
             self.pending().missing.push(key.clone());
         }
     }
+}
+
+/// An object that is seen now, and is what it is since then, or else from now on.
+fn seen(mark: Mark, since: Option<Stamp>) -> Seen {
+    Seen { mark, since: since.unwrap_or_else(|| SystemClock.unix_seconds()) }
 }

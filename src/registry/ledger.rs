@@ -109,6 +109,12 @@ impl Ledger {
         }
     }
 
+    /// What is odd about objects of a namespace.
+    pub(super) fn odd_in(&self, namespace: &str) -> Vec<(Oddity, ObjectKey)> {
+        let within = |(_, key): &&(Oddity, ObjectKey)| *key.namespace == *namespace;
+        self.odd.iter().filter(within).cloned().collect()
+    }
+
     /// How many objects have each oddity.
     pub(super) fn oddities(&self) -> BTreeMap<Oddity, usize> {
         let mut counts = BTreeMap::new();

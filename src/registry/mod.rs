@@ -7,6 +7,7 @@
 mod filing;
 mod gauges;
 mod kept;
+mod known;
 mod ledger;
 mod model;
 mod objects;
@@ -35,6 +36,7 @@ use pending::{Dirty, Pending};
 use staged::Staged;
 
 pub use gauges::{EndpointCount, PROGRAMMING_TIMES, PUBLISH_TIMES, Published, ServiceKind, Times};
+pub use known::{About, Known};
 pub use ledger::Oddity;
 pub use publisher::{Clock, Publisher, SystemClock};
 

@@ -17,6 +17,18 @@ use crate::cluster::{EndpointSlice, Endpoints, Kind, ObjectKey, Pod, Service};
 /// Which full list an object was last seen in. A list's end sweeps away what bears an older mark.
 pub(super) type Mark = u32;
 
+/// A moment, in seconds of Unix time.
+pub(super) type Stamp = u32;
+
+/// When an object was seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// In which full list last.
+    pub(super) mark: Mark,
+    /// When it became what it is. It stands where there would be nothing, for the sake of alignment.
+    pub(super) since: Stamp,
+}
+
 /// All that is known.
 #[derive(Debug, Default)]
 pub(super) struct Model {
@@ -40,11 +52,11 @@ pub(super) struct Namespace {
 /// A Service and its endpoints, joined in any order of arrival; all packed under the Service's key.
 #[derive(Debug, Default)]
 pub(super) struct Joint {
-    pub(super) service: Option<(Kept, Mark)>,
+    pub(super) service: Option<(Kept, Seen)>,
     /// Sorted by name, so that their order of arrival leaves no trace. Most Services have one.
     pub(super) slices: SmallVec<[Kept; 1]>,
     /// The Endpoints object; without contents if it says nothing as things stand and was let go.
-    pub(super) endpoints: Option<(Option<Kept>, Mark)>,
+    pub(super) endpoints: Option<(Option<Kept>, Seen)>,
 }
 
 /// Where a slice is.
@@ -52,7 +64,7 @@ pub(super) struct Joint {
 struct Filed {
     /// The Service that it names; without one it is kept nowhere.
     service: Option<Box<str>>,
-    mark: Mark,
+    seen: Seen,
 }
 
 /// What a [`Joint`] holds, to be read.
@@ -152,13 +164,13 @@ impl Namespace {
         match kind {
             Kind::Namespace => Box::new(std::iter::empty()),
             Kind::Service => Box::new(joints.filter_map(|(name, joint)| {
-                joint.service.as_ref().map(|(_, mark)| (&**name, *mark))
+                joint.service.as_ref().map(|(_, seen)| (&**name, seen.mark))
             })),
             Kind::Endpoints => Box::new(joints.filter_map(|(name, joint)| {
-                joint.endpoints.as_ref().map(|(_, mark)| (&**name, *mark))
+                joint.endpoints.as_ref().map(|(_, seen)| (&**name, seen.mark))
             })),
             Kind::EndpointSlice => {
-                Box::new(self.slices.iter().map(|(name, filed)| (&**name, filed.mark)))
+                Box::new(self.slices.iter().map(|(name, filed)| (&**name, filed.seen.mark)))
             }
             Kind::Pod => Box::new(self.pods.iter().map(|(name, (_, mark))| (&**name, *mark))),
         }
@@ -179,14 +191,15 @@ impl Namespace {
     pub(super) fn put_slice(
         &mut self,
         slice: &EndpointSlice,
-        mark: Mark,
+        seen: Seen,
         gauges: &Gauges,
     ) -> Vec<Box<str>> {
         let ObjectKey { namespace, name } = &slice.meta.key;
         let mut changed = Vec::new();
-        let filed = Filed { service: slice.service.clone(), mark };
+        let filed = Filed { service: slice.service.clone(), seen };
         let before = self.slices.insert(name.clone(), filed);
         gauges.object(Kind::EndpointSlice, before.is_some(), true);
+        let since = before.as_ref().map_or(seen.since, |before| before.seen.since);
         if let Some(Filed { service: Some(before), .. }) = before
             && Some(&before) != slice.service.as_ref()
         {
@@ -198,7 +211,27 @@ impl Namespace {
                 changed.push(key.name);
             }
         }
+        if changed.is_empty()
+            && let Some(filed) = self.slices.get_mut(name)
+        {
+            filed.seen.since = since;
+        }
         changed
+    }
+
+    #[cfg(test)]
+    pub(super) fn older_by(&mut self, seconds: Stamp) {
+        let of_services = self.services.values_mut().flat_map(|joint| {
+            let service = joint.service.as_mut().map(|(_, seen)| seen);
+            service.into_iter().chain(joint.endpoints.as_mut().map(|(_, seen)| seen))
+        });
+        let of_slices = self.slices.values_mut().map(|filed| &mut filed.seen);
+        of_services.chain(of_slices).for_each(|seen| seen.since -= seconds);
+    }
+
+    /// Since when a slice is what it is.
+    pub(super) fn slice_since(&self, name: &str) -> Option<Stamp> {
+        self.slices.get(name).map(|filed| filed.seen.since)
     }
 
     /// Forgets a slice, and gives back the name of the Service for which that is a change.

@@ -10,9 +10,10 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::spec::Spec;
+use super::standing::{Standings, is_ready};
 use crate::cluster::{
     AddressFamily, Endpoint, EndpointPort, EndpointSlice, Endpoints, ManagedBy, Protocol, Service,
-    SliceAddresses, push_canonical_label,
+    push_canonical_label,
 };
 use crate::name::MAX_LABEL;
 
@@ -173,30 +174,17 @@ impl Entry {
 pub(crate) fn join(inputs: &Inputs<'_>, spec: &Spec) -> Joined {
     let mut joined = Joined::default();
     let service = inputs.service;
-    let headless_only = spec.headless_endpoints_only
-        && service.has_selector
-        && matches!(service.cluster_ips, crate::cluster::ClusterIps::Addresses(_));
-    if spec.no_endpoints || headless_only {
-        return joined;
+    let standings = Standings::new(inputs, spec);
+    for slice in inputs.slices.iter().filter(|slice| standings.of_slice(slice).counts()) {
+        joined.controller_slice |= slice.managed_by == ManagedBy::Controller;
+        let ready = |endpoint: &Endpoint| is_ready(service, endpoint, Some(slice.managed_by));
+        joined.take(&slice.endpoints, &slice.ports, ready, spec);
     }
-    let endpoints = inputs.endpoints.filter(|endpoints| {
-        !endpoints.not_for_services && (!service.has_selector || !inputs.slices_served)
-    });
-    // Slices of names have no meaning to DNS.
-    let own = |slice: &&EndpointSlice| slice.address_type != SliceAddresses::Fqdn;
-    let wins = |slice: &&EndpointSlice| slice.managed_by != ManagedBy::Mirroring;
-    // A mirrored slice gives way to the object that it mirrors; any other slice wins over it.
-    let others = inputs.slices.iter().filter(own).any(|slice| wins(&slice));
-    for slice in inputs.slices.iter().filter(own) {
-        if wins(&slice) || endpoints.is_none() {
-            joined.controller_slice |= slice.managed_by == ManagedBy::Controller;
-            let all_ready = service.publish_not_ready && slice.managed_by != ManagedBy::Controller;
-            joined.take(&slice.endpoints, &slice.ports, all_ready, spec);
-        }
-    }
-    if let (Some(endpoints), false) = (endpoints, others) {
+    if let Some(endpoints) = inputs.endpoints.filter(|found| standings.of_endpoints(found).counts())
+    {
+        let ready = |endpoint: &Endpoint| is_ready(service, endpoint, None);
         for subset in &endpoints.subsets {
-            joined.take(&subset.endpoints, &subset.ports, service.publish_not_ready, spec);
+            joined.take(&subset.endpoints, &subset.ports, ready, spec);
         }
     }
     joined.finish()
@@ -212,7 +200,7 @@ impl Joined {
         &mut self,
         endpoints: &[Endpoint],
         ports: &[EndpointPort],
-        all_ready: bool,
+        is_ready: impl Fn(&Endpoint) -> bool,
         spec: &Spec,
     ) {
         let own = ports.iter().map(|port| (port.port.unwrap_or(0), port.protocol, &port.name));
@@ -232,7 +220,7 @@ impl Joined {
                     continue;
                 }
                 self.total = self.total.saturating_add(1);
-                if !(endpoint.ready || all_ready) {
+                if !is_ready(endpoint) {
                     continue;
                 }
                 self.ready = self.ready.saturating_add(1);
@@ -383,6 +371,13 @@ fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
+/// The label of an endpoint at one of its addresses.
+pub fn endpoint_label(endpoint: &Endpoint, address: IpAddr, spec: &Spec) -> String {
+    let mut texts = Vec::new();
+    push_label_of(&mut texts, endpoint, address, spec);
+    String::from_utf8_lossy(&texts).into_owned()
+}
+
 /// Appends the label of an endpoint at one of its addresses to the texts.
 fn push_label_of(texts: &mut Vec<u8>, endpoint: &Endpoint, address: IpAddr, spec: &Spec) -> Label {
     let start = count(texts.len());
@@ -410,7 +405,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cluster::{ClusterIps, Meta};
+    use crate::cluster::{ClusterIps, Meta, SliceAddresses};
 
     /// What a label or an address comes to: addresses, ports, pairs.
     type Sum = (BTreeSet<IpAddr>, BTreeSet<Port>, u32);

@@ -14,14 +14,16 @@ mod endpoints;
 pub mod record;
 pub mod reverse;
 mod spec;
+mod standing;
 pub mod table;
 mod view;
 
 pub use choice::{Choice, PortMismatch};
 pub use claims::Claim;
 pub use compile::{Compiled, compile, unusable};
-pub use endpoints::{Drop, Inputs};
+pub use endpoints::{Drop, Inputs, endpoint_label};
 pub use spec::{
     DEFAULT_TTL, Fallthrough, MAX_TTL, NamespaceFilter, Pods, Selectorless, Spec, Zone, ZoneKind,
 };
+pub use standing::{Standing, Standings, is_ready};
 pub use view::{Delta, Falls, SOA_LEN, SOA_POINTERS, State, View, ViewZone};

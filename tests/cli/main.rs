@@ -17,6 +17,8 @@ mod directives;
 #[cfg(test)]
 mod dump;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod follow;
 #[cfg(test)]
 mod line;

@@ -45,7 +45,8 @@ fn what_none_covers_is_refused() {
     let served = serve(&room, &format!(" forward test {}", only.address));
     assert_eq!(line(&ask(&served, &query("a1.test."))), "NoError 192.0.2.1");
     let refused = ask(&served, &query("a1.example."));
-    assert_eq!((line(&refused).as_str(), ede(&refused)), ("Refused", Some((20, String::new()))));
+    let text = "no zone here holds the name, and it is not forwarded";
+    assert_eq!((line(&refused).as_str(), ede(&refused)), ("Refused", Some((20, text.into()))));
     assert_eq!(only.times(), 1);
     let labels = [("plugin", "forward"), ("rcode", "NOERROR")];
     assert_eq!(page(&served).value("coredns_dns_responses_total", &labels), Some(1.0));

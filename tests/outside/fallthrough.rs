@@ -25,8 +25,8 @@ fn of_kubernetes() {
             "",
             &[][..],
             &[
-                ("none.shop.svc.cluster.local.", A, "NXDomain aa ~ cluster.local. 5 SOA"),
-                ("2.0.96.10.in-addr.arpa.", PTR, "NXDomain aa ~ 10.in-addr.arpa. 5 SOA"),
+                ("none.shop.svc.cluster.local.", A, "NXDomain aa ~ cluster.local. 5 SOA !0"),
+                ("2.0.96.10.in-addr.arpa.", PTR, "NXDomain aa ~ 10.in-addr.arpa. 5 SOA !0"),
             ][..],
         ),
         (
@@ -37,16 +37,16 @@ fn of_kubernetes() {
                 ("none.shop.svc.corp.example.", A),
             ],
             &[
-                ("web.shop.svc.cluster.local.", TXT, "ok aa ~ cluster.local. 5 SOA"),
-                ("shop.svc.corp.example.", A, "ok aa ~ corp.example. 5 SOA"),
+                ("web.shop.svc.cluster.local.", TXT, "ok aa ~ cluster.local. 5 SOA !0"),
+                ("shop.svc.corp.example.", A, "ok aa ~ corp.example. 5 SOA !0"),
             ],
         ),
         (
             "fallthrough 10.in-addr.arpa svc.corp.example",
             &[("2.0.96.10.in-addr.arpa.", PTR), ("none.shop.svc.corp.example.", A)],
             &[
-                ("none.shop.svc.cluster.local.", A, "NXDomain aa ~ cluster.local. 5 SOA"),
-                ("none.corp.example.", A, "NXDomain aa ~ corp.example. 5 SOA"),
+                ("none.shop.svc.cluster.local.", A, "NXDomain aa ~ cluster.local. 5 SOA !0"),
+                ("none.corp.example.", A, "NXDomain aa ~ corp.example. 5 SOA !0"),
                 (
                     "1.0.96.10.in-addr.arpa.",
                     PTR,

@@ -117,7 +117,7 @@ fn dig_prints_why() {
         ),
         (
             "example.com A",
-            "20 (Not Authoritative): (no zone here holds the name, and nothing is forwarded)",
+            "20 (Not Authoritative): (no zone here holds the name, and it is not forwarded)",
         ),
     ] {
         for transport in ["+notcp", "+tcp"] {

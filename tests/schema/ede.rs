@@ -170,7 +170,7 @@ const DENIED: &[Row] = &[
         0,
         "cluster IP: port https is 443 on the service, 6443 on its endpoints",
     ),
-    ("example.com. A", REFUSED, 20, "no zone here holds the name, and nothing is forwarded"),
+    ("example.com. A", REFUSED, 20, "no zone here holds the name, and it is not forwarded"),
     // What a search list makes of a name outside.
     ("github.com.shop.svc A", NXDOMAIN, 0, "no service com in namespace shop"),
     ("github.com.svc A", NXDOMAIN, 0, "no namespace com"),

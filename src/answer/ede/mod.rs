@@ -32,7 +32,7 @@ mod code {
     use super::{Cause, Failure, KeptAs, Rcode};
     use crate::answer::write::rtype;
 
-    const OTHER: u16 = 0;
+    pub(super) const OTHER: u16 = 0;
     const STALE_ANSWER: u16 = 3;
     const CACHED_ERROR: u16 = 13;
     const NOT_READY: u16 = 14;
@@ -188,7 +188,7 @@ impl ExtendedErrors {
         Self { options: [0; ERRORS_MOST * OPTION_MOST], len: 0 }
     }
 
-    /// Adds one, while there is room for it. Of a text that is too long the end is left out.
+    /// Adds one, while there is room for it and it says something. Of a text that is too long the end is left out.
     fn add(&mut self, code: u16, write: impl FnOnce(&mut Text<'_>) -> fmt::Result) {
         let Some((head, room)) = self
             .options
@@ -202,6 +202,9 @@ impl ExtendedErrors {
             text.cut();
         }
         let len = text.len;
+        if len == 0 && code == code::OTHER {
+            return;
+        }
         let [l0, l1] = u16::try_from(2 + len).unwrap_or(2).to_be_bytes();
         let ([o0, o1], [c0, c1]) = (OPTION.to_be_bytes(), code.to_be_bytes());
         *head = [o0, o1, l0, l1, c0, c1];

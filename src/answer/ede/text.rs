@@ -33,10 +33,11 @@ pub fn write_cause(
     }
 }
 
-/// What can be said without a view.
+/// What can be said without a view: what upstreams and the configuration do, and where `rewrite` has had
+/// another name looked up, only that, since the asker has not named it.
 fn without_view(qtype: u16, cause: Cause) -> &'static str {
     match cause {
-        Cause::NotOurs => "no zone here holds the name, and nothing is forwarded",
+        Cause::NotOurs => "no zone here holds the name, and it is not forwarded",
         Cause::Upstream(Failure::Unreachable) => "no upstream answers",
         Cause::Upstream(Failure::Unusable) => "an upstream fails",
         Cause::Upstream(Failure::Nobody) => "there is no upstream to ask",
@@ -56,6 +57,18 @@ fn without_view(qtype: u16, cause: Cause) -> &'static str {
         Cause::AliasLoop => "externalName leads back to itself",
         Cause::BadRewrite => "'rewrite' makes no name of this one",
         Cause::AliasChain => "more than 10 externalNames lead one to the next",
+        Cause::NoData => "'rewrite' has another name looked up, which has no such record",
+        Cause::NoSuchName
+        | Cause::NoNamespace
+        | Cause::NoService
+        | Cause::NoEndpointLabel
+        | Cause::NoPort
+        | Cause::NoneReady { .. }
+        | Cause::BelowAlias
+        | Cause::UnusableAlias(_)
+        | Cause::PodsDisabled
+        | Cause::NoPod
+        | Cause::NoAddress => "'rewrite' has another name looked up, which does not exist",
         _ => "",
     }
 }

@@ -335,9 +335,10 @@ impl Decoder<'_> {
             _ => self.label(metadata, "namespace"),
         };
         let resource_version = self.text(metadata, "resourceVersion").map(Into::into);
+        let uid = self.text(metadata, "uid").map(Into::into);
         let labels = self.labels(metadata);
         let key = ObjectKey::new(namespace?, name?);
-        Some(Meta { key, resource_version, labels })
+        Some(Meta { key, resource_version, uid, labels })
     }
 
     fn labels(&mut self, metadata: &Fields<'_, '_>) -> Vec<(Box<str>, Box<str>)> {

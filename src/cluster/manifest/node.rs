@@ -9,7 +9,7 @@ use std::borrow::Cow;
 pub(super) const MAX_DEPTH: usize = 64;
 
 /// The fields that are looked at somewhere, and the annotations. All others are skipped unbuilt.
-const LOOKED_AT: [&str; 41] = [
+const LOOKED_AT: [&str; 42] = [
     "<<",
     "addressType",
     "addresses",
@@ -51,6 +51,7 @@ const LOOKED_AT: [&str; 41] = [
     "subsets",
     "targetRef",
     "type",
+    "uid",
 ];
 
 /// What of a mapping is built.

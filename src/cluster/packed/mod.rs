@@ -5,6 +5,7 @@
 //! likely to share a beginning with ([`Recent`]); the same are needed to read them.
 
 mod read;
+mod uid;
 mod wire;
 mod write;
 

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use super::Recent;
+use super::uid::uid_of;
 use super::wire::{Cursor, Flaw};
-use super::write::{endpoint, service};
+use super::write::{UID_SHIFT, VERSION_SHIFT, endpoint, service};
 use crate::cluster::{
     AddressFamily, ClusterIps, Endpoint, EndpointPort, EndpointSlice, Endpoints, Kind, ManagedBy,
     Meta, Namespace, Object, ObjectKey, Pod, Protocol, Service, ServicePort, SliceAddresses,
@@ -42,13 +43,19 @@ impl Eye<'_, '_> {
         let key = ObjectKey::new(&self.recent.namespace, &self.recent.name);
         let kind = Kind::ALL.into_iter().find(|kind| *kind as u8 == tag & 0b111);
         let kind = kind.ok_or("an object is of no known kind")?;
-        let resource_version = match tag >> 3 {
+        let resource_version = match tag >> VERSION_SHIFT & 0b11 {
             0 => None,
             1 => Some(self.cursor.number()?.to_string().into()),
             2 => Some(self.cursor.lone_text()?.into()),
             _ => return Err("an object's version is of no known form"),
         };
-        let meta = Meta { key, resource_version, labels: Vec::new() };
+        let uid = match tag >> UID_SHIFT {
+            0 => None,
+            1 => Some(uid_of(self.cursor.array()?)),
+            2 => Some(self.cursor.lone_text()?.into()),
+            _ => return Err("an object's uid is of no known form"),
+        };
+        let meta = Meta { key, resource_version, uid, labels: Vec::new() };
         Ok(match kind {
             Kind::Namespace => Object::Namespace(Namespace { meta }),
             Kind::Service => Object::Service(self.service(meta)?),

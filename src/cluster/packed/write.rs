@@ -2,12 +2,17 @@
 
 use std::net::IpAddr;
 
+use super::uid::octets_of;
 use super::wire::{put_address, put_count, put_lone_text, put_number, put_text};
 use super::{Recent, Stored};
 use crate::cluster::{
-    ClusterIps, Endpoint, EndpointPort, EndpointSlice, Endpoints, Kind, ManagedBy, ObjectKey,
+    ClusterIps, Endpoint, EndpointPort, EndpointSlice, Endpoints, Kind, ManagedBy, Meta, ObjectKey,
     Protocol, Service, SliceAddresses,
 };
+
+/// Where in an object's first octet it is told how its version, and how its uid is written.
+pub(super) const VERSION_SHIFT: u8 = 3;
+pub(super) const UID_SHIFT: u8 = 5;
 
 /// The bits of a Service's first octet.
 pub(super) mod service {
@@ -54,8 +59,11 @@ struct Pen<'a> {
 }
 
 impl Pen<'_> {
-    /// The kind, how the version is written (0 not at all, 1 as a number, 2 as text), the key.
-    fn meta(&mut self, kind: Kind, (namespace, name): (&str, &str), version: Option<&str>) {
+    /// The kind, how the version is written (0 not at all, 1 as a number, 2 as text), how the uid is
+    /// (0 not at all, 1 in 16 octets, 2 as text), the key.
+    fn meta(&mut self, kind: Kind, meta: &Meta) {
+        let ObjectKey { namespace, name } = &meta.key;
+        let version = meta.resource_version.as_deref();
         let is_plain = |text: &&str| *text == "0" || text.starts_with(|c| matches!(c, '1'..='9'));
         let number = version.filter(is_plain).and_then(|text| text.parse::<u64>().ok());
         let form = match (version, number) {
@@ -63,7 +71,14 @@ impl Pen<'_> {
             (Some(_), Some(_)) => 1,
             (Some(_), None) => 2,
         };
-        self.out.push(kind as u8 | form << 3);
+        let uid = meta.uid.as_deref();
+        let octets = uid.and_then(octets_of);
+        let uid_form = match (uid, octets) {
+            (None, _) => 0,
+            (Some(_), Some(_)) => 1,
+            (Some(_), None) => 2,
+        };
+        self.out.push(kind as u8 | form << VERSION_SHIFT | uid_form << UID_SHIFT);
         put_text(self.out, &mut self.recent.namespace, namespace);
         put_text(self.out, &mut self.recent.name, name);
         match (version, number) {
@@ -71,15 +86,27 @@ impl Pen<'_> {
             (_, Some(number)) => put_number(self.out, number),
             (Some(text), None) => put_lone_text(self.out, text),
         }
+        match (uid, octets) {
+            (None, _) => {}
+            (_, Some(octets)) => self.out.extend_from_slice(&octets),
+            (Some(text), None) => put_lone_text(self.out, text),
+        }
+    }
+
+    /// The same of an object of which no more than its key is kept.
+    fn key(&mut self, kind: Kind, namespace: &str, name: &str) {
+        self.out.push(kind as u8);
+        put_text(self.out, &mut self.recent.namespace, namespace);
+        put_text(self.out, &mut self.recent.name, name);
     }
 
     fn namespace(&mut self, name: &str) -> Kind {
-        self.meta(Kind::Namespace, ("", name), None);
+        self.key(Kind::Namespace, "", name);
         Kind::Namespace
     }
 
     fn pod(&mut self, key: &ObjectKey, ips: &[IpAddr]) -> Kind {
-        self.meta(Kind::Pod, parts(key), None);
+        self.key(Kind::Pod, &key.namespace, &key.name);
         self.addresses(ips);
         Kind::Pod
     }
@@ -97,7 +124,7 @@ impl Pen<'_> {
             publish_not_ready,
             selectorless,
         } = service;
-        self.meta(Kind::Service, parts(&meta.key), meta.resource_version.as_deref());
+        self.meta(Kind::Service, meta);
         let flag = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
         self.out.push(
             flag(*has_selector, service::SELECTOR)
@@ -128,7 +155,7 @@ impl Pen<'_> {
 
     fn slice(&mut self, slice: &EndpointSlice) -> Kind {
         let EndpointSlice { meta, service, managed_by, address_type, endpoints, ports } = slice;
-        self.meta(Kind::EndpointSlice, parts(&meta.key), meta.resource_version.as_deref());
+        self.meta(Kind::EndpointSlice, meta);
         let managed_by = match managed_by {
             ManagedBy::Controller => 0,
             ManagedBy::Mirroring => 1,
@@ -150,7 +177,7 @@ impl Pen<'_> {
 
     fn endpoints(&mut self, endpoints: &Endpoints) -> Kind {
         let Endpoints { meta, not_for_services, subsets } = endpoints;
-        self.meta(Kind::Endpoints, parts(&meta.key), meta.resource_version.as_deref());
+        self.meta(Kind::Endpoints, meta);
         self.out.push(u8::from(*not_for_services));
         put_count(self.out, subsets.len());
         for subset in subsets {
@@ -208,10 +235,6 @@ impl Pen<'_> {
             put_address(self.out, *address);
         }
     }
-}
-
-fn parts(key: &ObjectKey) -> (&str, &str) {
-    (&key.namespace, &key.name)
 }
 
 fn protocol(protocol: Protocol) -> u8 {

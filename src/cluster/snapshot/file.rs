@@ -233,7 +233,7 @@ impl From<io::Error> for Refusal {
 /// them or none. Only the packed octets are held besides, a few megabytes for a large cluster.
 pub fn load(place: &Place, origin: &Origin, mut sink: impl FnMut(Object)) -> Loaded {
     let file = place.file.display();
-    let result = read(place, origin).and_then(|(header, body)| {
+    let result = read(place, Some(origin)).and_then(|(header, body)| {
         // The same octets were decoded a moment ago.
         decode::objects(&body, &mut sink)?;
         Ok(header)
@@ -268,8 +268,39 @@ pub fn load(place: &Place, origin: &Origin, mut sink: impl FnMut(Object)) -> Loa
     }
 }
 
-/// The header and the body of a file that is whole and ours.
-fn read(place: &Place, origin: &Origin) -> Result<(Header, Vec<u8>), Refusal> {
+/// Why a state cannot be looked at.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("snapshot {}: {why}", .file.display())]
+pub struct LookError {
+    file: PathBuf,
+    why: String,
+}
+
+/// Reads the state at `place`, of whatever origin, and hands its objects to `sink`. The file is left
+/// as it is.
+///
+/// # Errors
+/// If there is none, it cannot be read, is damaged, or of another version of the format.
+pub fn look(place: &Place, mut sink: impl FnMut(Object)) -> Result<Header, LookError> {
+    let result = read(place, None).and_then(|(header, body)| {
+        decode::objects(&body, &mut sink)?;
+        Ok(header)
+    });
+    result.map_err(|refusal| {
+        let why = match refusal {
+            Refusal::None => {
+                "it does not exist; name a file that 'serve --snapshot' has written".into()
+            }
+            Refusal::Damaged(why) => format!("it is damaged: {why}"),
+            Refusal::Foreign(why) => why,
+            Refusal::Unreadable(why) => format!("it cannot be read: {why}"),
+        };
+        LookError { file: place.file.clone(), why }
+    })
+}
+
+/// The header and the body of a file that is whole and ours, if it has to be ours.
+fn read(place: &Place, origin: Option<&Origin>) -> Result<(Header, Vec<u8>), Refusal> {
     let mut options = OpenOptions::new();
     // A named pipe would otherwise wait for somebody to write.
     let file = options.read(true).custom_flags(libc::O_NONBLOCK).open(&place.file)?;
@@ -300,7 +331,7 @@ fn read(place: &Place, origin: &Origin) -> Result<(Header, Vec<u8>), Refusal> {
         return Err(Refusal::Foreign(why));
     }
     let (header, promise) = decode::header(fields)?;
-    if let Some(difference) = origin.difference(&header.origin) {
+    if let Some(difference) = origin.and_then(|origin| origin.difference(&header.origin)) {
         return Err(Refusal::Foreign(difference));
     }
     let before = (head.len() + CHECK) as u64;

@@ -22,12 +22,12 @@ use super::KindSet;
 
 pub use super::packed::Stored;
 pub use encode::{Packed, pack};
-pub use file::{Loaded, Place, StoreError, clean, load, store};
+pub use file::{Loaded, LookError, Place, StoreError, clean, load, look, store};
 pub use origin::Origin;
 pub use writer::{Notifier, Tally, Writer};
 
 /// The format written here. A file of any other is foreign.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What a file says about its objects.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -228,6 +228,8 @@ struct WireMeta<'a> {
     #[serde(borrow)]
     resource_version: Text<'a>,
     #[serde(borrow)]
+    uid: Text<'a>,
+    #[serde(borrow)]
     labels: Pairs<'a>,
     #[serde(borrow, deserialize_with = "or_default")]
     annotations: Annotations<'a>,
@@ -258,6 +260,7 @@ impl WireMeta<'_> {
         Meta {
             key: ObjectKey::new(&self.namespace.0, &self.name.0),
             resource_version: self.resource_version.boxed(),
+            uid: self.uid.boxed(),
             labels,
         }
     }

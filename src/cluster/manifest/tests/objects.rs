@@ -30,6 +30,7 @@ metadata:
   name: db
   namespace: shop
   resourceVersion: \"77\"
+  uid: 0f9e8d7c-6b5a
   labels: {b: y, a: x, c: null}
   annotations: {fingerpost.dev/selectorless: endpoints, other: &x [1]}
   managedFields: [{a: {b: [c]}}]
@@ -53,6 +54,7 @@ status: {loadBalancer: {}}
         Object::Service(Service {
             meta: Meta {
                 resource_version: Some("77".into()),
+                uid: Some("0f9e8d7c-6b5a".into()),
                 labels: labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
                 ..Meta::new("shop", "db")
             },

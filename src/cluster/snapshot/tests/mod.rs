@@ -99,9 +99,15 @@ fn meta() -> impl Strategy<Value = Meta> {
         any::<u64>().prop_map(|number| Some(number.to_string())),
         prop_oneof!["0", "00", "\\+5", "007", "", "é", "18446744073709551616"].prop_map(Some),
     ];
-    (text(), text(), version).prop_map(|(namespace, name, version)| {
+    let uid = prop_oneof![
+        Just(None),
+        "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}".prop_map(Some),
+        "[0-9A-F]{8}-[0-9a-f]{0,5}|é?".prop_map(Some),
+    ];
+    (text(), text(), version, uid).prop_map(|(namespace, name, version, uid)| {
         let mut meta = Meta::new(&namespace, &name);
         meta.resource_version = version.map(String::into_boxed_str);
+        meta.uid = uid.map(String::into_boxed_str);
         meta
     })
 }
@@ -207,6 +213,7 @@ fn object() -> impl Strategy<Value = Object> {
 fn sample() -> Vec<Object> {
     let mut versioned = Meta::new("shop", "web");
     versioned.resource_version = Some("48151".into());
+    versioned.uid = Some("0f9e8d7c-6b5a-4c3d-8e1f-a0b1c2d3e4f5".into());
     let endpoint = |address: &str, hostname: Option<&str>| Endpoint {
         addresses: [address.parse().unwrap()].into_iter().collect(),
         ready: true,

@@ -19,10 +19,12 @@ fn cluster() -> impl Iterator<Item = Object> {
         let Object::Service(mut service) = parts[1].clone() else { panic!("a Service") };
         service.meta = Meta::new(&namespace, &name);
         service.meta.resource_version = Some((700_000_000 + number * 37).to_string().into());
+        service.meta.uid = Some(uid(2 * number));
         let Object::EndpointSlice(mut slice) = parts[2].clone() else { panic!("a slice") };
         let unique = number.wrapping_mul(2_654_435_761) % 60_466_176;
         slice.meta = Meta::new(&namespace, &format!("{name}-{unique:05x}"));
         slice.meta.resource_version = Some((710_000_000 + number * 91).to_string().into());
+        slice.meta.uid = Some(uid(2 * number + 1));
         slice.service = Some(name.into());
         slice.endpoints = (0..ENDPOINTS)
             .map(|at| {
@@ -34,6 +36,10 @@ fn cluster() -> impl Iterator<Item = Object> {
             .collect();
         [Object::Service(service), Object::EndpointSlice(slice)]
     })
+}
+
+fn uid(number: usize) -> Box<str> {
+    format!("{number:08x}-6b5a-4c3d-8e1f-a0b1c2d3e4f5").into()
 }
 
 fn registry(fill: impl FnOnce(&Registry)) -> Arc<Registry> {
