@@ -167,16 +167,20 @@ impl<'a> Asking<'a> {
                 match self.outside((place, depth), &desk, message, &query, &mut out).await {
                     Ok(said) => return Ok(said),
                     Err(failure) if depth > 0 => return Err(failure),
-                    Err(failure) => {
-                        let cause = Cause::Upstream(failure);
-                        answer::error(&desk, message, &query, Rcode::ServFail, cause, &mut out)
-                    }
+                    Err(failure) => failed(&desk, message, &query, failure, &mut out),
                 }
             }
             Outcome::Chase(len) => {
                 let from = || self.client.from.ip();
                 match block.and_then(|block| templated(block, &desk, message, &query, from)) {
-                    Some(made) => self.follow(&desk, message, &query, made, &mut out, depth).await,
+                    Some(made) => {
+                        let followed = self.follow(&desk, message, &query, made, &mut out, depth);
+                        match followed.await {
+                            Ok(outcome) => outcome,
+                            Err(failure) if depth > 0 => return Err(failure),
+                            Err(failure) => failed(&desk, message, &query, failure, &mut out),
+                        }
+                    }
                     None => self.chase(&desk, message, &mut query, len, &mut out, depth).await,
                 }
             }
@@ -202,24 +206,20 @@ impl<'a> Asking<'a> {
         mut made: Made<'_>,
         out: &mut [u8],
         depth: usize,
-    ) -> Outcome {
+    ) -> Result<Outcome, Failure> {
         let mut question = Vec::new();
         let target = made.alias(query).unwrap_or(&[0]);
         answer::requested(message, query, (target, query.qtype(), IN), &mut question);
         let said = self.ask_deeper(&question, depth).await;
-        let failed = |said: &Said| said.response.get(3).is_some_and(|octet| octet & 0x0f == 2);
+        let is_servfail = |said: &Said| said.response.get(3).is_some_and(|octet| octet & 0x0f == 2);
         match said {
             Err(Failure::Nobody) => {}
-            Ok(said) if !failed(&said) => {
+            Ok(said) if !is_servfail(&said) => {
                 made.lead_on(answer::answers_of(&said.response).unwrap_or_default());
             }
-            told => {
-                let failure = told.err().unwrap_or(Failure::Unusable);
-                let cause = Cause::Upstream(failure);
-                return answer::error(desk, message, query, Rcode::ServFail, cause, out);
-            }
+            told => return Err(told.err().unwrap_or(Failure::Unusable)),
         }
-        answer::written(desk, message, query, &made.said(), out)
+        Ok(answer::written(desk, message, query, &made.said(), out))
     }
 
     /// Asks as a client would for what an alias leads to.
@@ -252,8 +252,7 @@ impl<'a> Asking<'a> {
                 done => return done,
             }
         }
-        let cause = Cause::Upstream(Failure::Unusable);
-        answer::error(desk, message, query, Rcode::ServFail, cause, out)
+        failed(desk, message, query, Failure::Unusable, out)
     }
 
     /// What is known of a name outside, or what upstreams say.
@@ -302,6 +301,17 @@ impl Block {
             }
         })
     }
+}
+
+/// SERVFAIL, since nobody who had to be asked has said anything of use.
+fn failed(
+    desk: &answer::Desk<'_>,
+    message: &[u8],
+    query: &Query,
+    failure: Failure,
+    out: &mut [u8],
+) -> Outcome {
+    answer::error(desk, message, query, Rcode::ServFail, Cause::Upstream(failure), out)
 }
 
 /// An upstream's response as it can be handed on: what is too large for the client's datagrams is
