@@ -103,18 +103,18 @@ impl<'a> Asking<'a> {
             return self.ask_in(place, (message, query, read), depth).await;
         };
         let mut rewriting = Rewriting::default();
-        let made = rules.apply(message, &query, &mut rewriting);
-        if made == rewrite::Made::Nothing {
-            return self.ask_in(place, (message, query, read), depth).await;
-        }
-        let said = if made == rewrite::Made::Query {
-            let mut other = Query::default();
-            let read = other.read(rewriting.message());
-            // However long: what fits is found once the names are turned back.
-            let inner = Asking { transport: Transport::Stream, ..self };
-            Some(inner.ask_in(place, (rewriting.message(), other, read), depth).await?)
-        } else {
-            None
+        let said = match rules.apply(message, &query, &mut rewriting) {
+            rewrite::Made::Nothing => {
+                return self.ask_in(place, (message, query, read), depth).await;
+            }
+            rewrite::Made::NoName => None,
+            rewrite::Made::Query => {
+                let mut other = Query::default();
+                let read = other.read(rewriting.message());
+                // However long: what fits is found once the names are turned back.
+                let inner = Asking { transport: Transport::Stream, ..self };
+                Some(inner.ask_in(place, (rewriting.message(), other, read), depth).await?)
+            }
         };
         let desk = block.desk(&query, self.transport, self.rotation);
         let mut out = vec![0; room(self.transport)];
