@@ -197,3 +197,124 @@ fn is_rewritten(rtype: u16) -> bool {
         rtype::NS | rtype::CNAME | rtype::SOA | rtype::PTR | MX | rtype::SRV | NAPTR | DNAME
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::{Settings, Transport};
+
+    /// Puts another name in the place of every one, and another code.
+    struct Every(Expanded);
+
+    impl Renaming for Every {
+        fn owner(&self, name: &mut Expanded) -> Option<()> {
+            name.set(self.0.as_slice());
+            Some(())
+        }
+
+        fn value(&self, name: &mut Expanded) -> Option<()> {
+            self.owner(name)
+        }
+
+        fn ttl(&self, _: u32) -> u32 {
+            77
+        }
+
+        fn rcode(&self, _: u16) -> u16 {
+            Rcode::NxDomain as u16
+        }
+    }
+
+    /// `a`, A, with EDNS and 512 octets.
+    const QUERY: &[u8] =
+        b"\x12\x34\x01\0\0\x01\0\0\0\0\0\x01\x01a\0\0\x01\0\x01\0\0\x29\x02\0\0\0\0\0\0\0";
+
+    fn renamed_by(name: &[u8], response: &[u8]) -> (Rcode, Vec<u8>) {
+        let mut query = Query::default();
+        query.read(QUERY).unwrap();
+        let settings = Settings::default();
+        let transport = Transport::Udp;
+        let desk = Desk { view: None, settings: &settings, transport, rotation: 0 };
+        let mut every = Every(Expanded::default());
+        every.0.set(name);
+        let mut out = vec![0; 4_096];
+        let said = (response, Cause::Plain);
+        let Outcome::Reply { len, rcode, .. } =
+            renamed(&desk, QUERY, &query, said, &every, &mut out)
+        else {
+            panic!("no reply")
+        };
+        out.truncate(len);
+        (rcode, out)
+    }
+
+    /// Every record is whole, and there is nothing behind the last.
+    fn is_sound(message: &[u8]) -> bool {
+        let Some(told) = Told::read(message) else { return false };
+        let mut end = 12 + 3 + 4;
+        let mut all = (0..3).flat_map(|section| told.section(section));
+        let whole = all.all(|found| {
+            found.is_some_and(|found| {
+                end = found.end;
+                is_whole(message, &found)
+            })
+        });
+        whole && end == message.len() && message.len() <= 512
+    }
+
+    #[test]
+    fn names_of_all_kinds_and_what_is_left_alone() {
+        let records: [&[u8]; 5] = [
+            b"\xc0\x0c\0\x05\0\x01\0\0\0\x05\0\x04\x01b\xc0\x0c",
+            b"\xc0\x0c\0\x21\0\x01\x80\0\0\x05\0\x08\0\x01\0\x02\0\x03\xc0\x0c",
+            b"\xc0\x0c\0\x06\0\x01\0\0\0\x05\0\x18\xc0\x0c\xc0\x0c\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\x05",
+            b"\xc0\x0c\xff\x01\0\x03\0\0\0\x05\0\x02\xc0\x0c",
+            b"\0\0\x29\x10\0\0\0\x80\0\0\x06\0\x0a\0\x02hi",
+        ];
+        let head = b"\x12\x34\x85\x80\0\x01\0\x02\0\x01\0\x02\x01b\0\0\x01\0\x01";
+        let response = [&head[..], &records.concat()].concat();
+        let (rcode, made) = renamed_by(b"\x01c\x01a\0", &response);
+        assert_eq!(rcode, Rcode::NxDomain);
+        assert!(is_sound(&made), "{made:02x?}");
+        let expected = [
+            &b"\x12\x34\x85\x83\0\x01\0\x02\0\x01\0\x02\x01a\0\0\x01\0\x01"[..],
+            b"\x01c\xc0\x0c\0\x05\0\x01\0\0\0\x4d\0\x02\xc0\x13",
+            b"\xc0\x13\0\x21\0\x01\0\0\0\x4d\0\x0b\0\x01\0\x02\0\x03\x01c\x01a\0",
+            b"\xc0\x13\0\x06\0\x01\0\0\0\x4d\0\x19\xc0\x13\x01b\0\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\x05",
+            b"\xc0\x13\xff\x01\0\x03\0\0\0\x4d\0\x02\xc0\x0c",
+            records[4],
+        ]
+        .concat();
+        assert_eq!(made, expected);
+    }
+
+    proptest::proptest! {
+        /// Whatever an upstream sends, what is made of it can be read, and is no larger than the
+        /// client takes.
+        #[test]
+        fn no_soup_makes_a_broken_message(
+            records in proptest::collection::vec(
+                (0_usize..3, proptest::sample::select(vec![1_u16, 2, 5, 6, 12, 15, 16, 28, 33, 35, 39, 41, 46]),
+                 proptest::collection::vec(0_u8..=255, 0..40)),
+                0..30,
+            ),
+            long in proptest::bool::ANY,
+            cut in 0_usize..2_000,
+        ) {
+            let mut sections = [vec![], vec![], vec![]];
+            let mut counts = [0_u16; 3];
+            for (section, rtype, data) in &records {
+                let len = u16::try_from(data.len()).unwrap();
+                let fixed = [*rtype, 1, 0, 5, len].map(u16::to_be_bytes);
+                sections[*section].extend([&b"\xc0\x0c"[..], fixed.as_flattened(), data].concat());
+                counts[*section] += 1;
+            }
+            let counts = counts.map(u16::to_be_bytes);
+            let head = [&b"\x12\x34\x85\x80\0\x01"[..], counts.as_flattened(), b"\x01b\0\0\x01\0\x01"];
+            let response = [head.concat(), sections.concat()].concat();
+            let name = if long { [&[63; 64][..], &[0]].concat() } else { b"\x01a\0".to_vec() };
+            let (_, made) = renamed_by(&name, response.get(..cut).unwrap_or(&response));
+            proptest::prop_assert!(is_sound(&made), "{:02x?}", made);
+        }
+    }
+}

@@ -121,6 +121,7 @@ impl Seat {
 
     /// The same where the block rewrites queries: in another place first, since what is said is
     /// written anew.
+    #[inline(never)]
     fn answer_rewritten(&mut self, at: At<'_>, work: Work<'_>, out: &mut [u8]) -> Outcome {
         let Some(mut scratch) = self.scratch.take() else { return self.answer(at, work, out) };
         let outcome = self.answer_in(&mut scratch, at, work, out);
@@ -214,12 +215,6 @@ pub(super) struct Source<'s> {
 }
 
 impl<'s> Source<'s> {
-    /// Whether queries may be rewritten.
-    #[inline]
-    fn rewrites(&self) -> bool {
-        self.block.is_some_and(|block| !block.is_plain() && block.rewrite.is_some())
-    }
-
     /// The block with its rules for other queries, if it has any.
     pub(super) fn rewriting(self) -> Option<(&'s Block, &'s Rules)> {
         let block = self.block?;
@@ -328,10 +323,10 @@ impl serve::Clerk for Clerk {
         };
         let at = seat.plan.cell(asker.door(), *place);
         let place_at = At { place: *place, cell: at, now };
-        let outcome = if seat.block(*place).rewrites() {
-            seat.answer_rewritten(place_at, work, out)
-        } else {
+        let outcome = if seat.scratch.is_none() {
             seat.answer(place_at, work, out)
+        } else {
+            seat.answer_rewritten(place_at, work, out)
         };
         let log = seat.block(*place).block.and_then(|block| block.log.as_ref());
         match outcome {

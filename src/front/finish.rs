@@ -103,18 +103,18 @@ impl<'a> Asking<'a> {
             return self.ask_in(place, (message, query, read), depth).await;
         };
         let mut rewriting = Rewriting::default();
-        let made = rules.apply(message, &query, &mut rewriting);
-        if made == rewrite::Made::Nothing {
-            return self.ask_in(place, (message, query, read), depth).await;
-        }
-        let said = if made == rewrite::Made::Query {
-            let mut other = Query::default();
-            let read = other.read(rewriting.message());
-            // However long: what fits is found once the names are turned back.
-            let inner = Asking { transport: Transport::Stream, ..self };
-            Some(inner.ask_in(place, (rewriting.message(), other, read), depth).await?)
-        } else {
-            None
+        let said = match rules.apply(message, &query, &mut rewriting) {
+            rewrite::Made::Nothing => {
+                return self.ask_in(place, (message, query, read), depth).await;
+            }
+            rewrite::Made::NoName => None,
+            rewrite::Made::Query => {
+                let mut other = Query::default();
+                let read = other.read(rewriting.message());
+                // However long: what fits is found once the names are turned back.
+                let inner = Asking { transport: Transport::Stream, ..self };
+                Some(inner.ask_in(place, (rewriting.message(), other, read), depth).await?)
+            }
         };
         let desk = block.desk(&query, self.transport, self.rotation);
         let mut out = vec![0; room(self.transport)];
@@ -171,17 +171,21 @@ impl<'a> Asking<'a> {
                     Err(failure) if depth > 0 => return Err(failure),
                     Err(failure) => {
                         out = vec![0; room(self.transport)];
-                        let refused = failure.is_refusal();
-                        let rcode = if refused { Rcode::Refused } else { Rcode::ServFail };
-                        let cause = Cause::Upstream(failure);
-                        answer::error(&desk, message, &query, rcode, cause, &mut out)
+                        failed(&desk, message, &query, failure, &mut out)
                     }
                 }
             }
             Outcome::Chase(len) => {
                 let from = || self.client.from.ip();
                 match block.and_then(|block| templated(block, &desk, message, &query, from)) {
-                    Some(made) => self.follow(&desk, message, &query, made, &mut out, depth).await,
+                    Some(made) => {
+                        let followed = self.follow(&desk, message, &query, made, &mut out, depth);
+                        match followed.await {
+                            Ok(outcome) => outcome,
+                            Err(failure) if depth > 0 => return Err(failure),
+                            Err(failure) => failed(&desk, message, &query, failure, &mut out),
+                        }
+                    }
                     None => self.chase(&desk, message, &mut query, len, &mut out, depth).await,
                 }
             }
@@ -207,24 +211,20 @@ impl<'a> Asking<'a> {
         mut made: Made<'_>,
         out: &mut [u8],
         depth: usize,
-    ) -> Outcome {
+    ) -> Result<Outcome, Failure> {
         let mut question = Vec::new();
         let target = made.alias(query).unwrap_or(&[0]);
         answer::requested(message, query, (target, query.qtype(), IN), &mut question);
         let said = self.ask_deeper(&question, depth).await;
-        let failed = |said: &Said| said.response.get(3).is_some_and(|octet| octet & 0x0f == 2);
+        let is_servfail = |said: &Said| said.response.get(3).is_some_and(|octet| octet & 0x0f == 2);
         match said {
             Err(Failure::Nobody) => {}
-            Ok(said) if !failed(&said) => {
+            Ok(said) if !is_servfail(&said) => {
                 made.lead_on(answer::answers_of(&said.response).unwrap_or_default());
             }
-            told => {
-                let failure = told.err().unwrap_or(Failure::Unusable);
-                let cause = Cause::Upstream(failure);
-                return answer::error(desk, message, query, Rcode::ServFail, cause, out);
-            }
+            told => return Err(told.err().unwrap_or(Failure::Unusable)),
         }
-        answer::written(desk, message, query, &made.said(), out)
+        Ok(answer::written(desk, message, query, &made.said(), out))
     }
 
     /// Asks as a client would for what an alias leads to.
@@ -257,8 +257,7 @@ impl<'a> Asking<'a> {
                 done => return done,
             }
         }
-        let cause = Cause::Upstream(Failure::Unusable);
-        answer::error(desk, message, query, Rcode::ServFail, cause, out)
+        failed(desk, message, query, Failure::Unusable, out)
     }
 
     /// What is known of a name outside, or what upstreams say.
@@ -286,6 +285,18 @@ impl<'a> Asking<'a> {
         let reply = block.ask(message, query, self.client).await?;
         Ok(fit(reply, desk, message, query))
     }
+}
+
+/// Nobody who had to be asked has said anything of use, or nobody could be asked for now.
+fn failed(
+    desk: &answer::Desk<'_>,
+    message: &[u8],
+    query: &Query,
+    failure: Failure,
+    out: &mut [u8],
+) -> Outcome {
+    let rcode = if failure.is_refusal() { Rcode::Refused } else { Rcode::ServFail };
+    answer::error(desk, message, query, rcode, Cause::Upstream(failure), out)
 }
 
 /// An upstream's response as it can be handed on: what is too large for the client's datagrams is

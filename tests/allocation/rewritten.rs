@@ -12,7 +12,7 @@ use crate::counting::count;
 use crate::mix::{query, view};
 
 /// How many queries are counted.
-const QUERIES: usize = 5_000;
+const QUERIES: usize = 1_000;
 
 fn rule(names: NameTest, to: &str, goes_on: bool) -> Rewrite {
     let change = NameChange { names, to: to.into(), auto: true, answers: Vec::new() };

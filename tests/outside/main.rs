@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
+mod alias;
+#[cfg(test)]
 mod fallthrough;
 #[cfg(test)]
 mod loops;
