@@ -24,6 +24,7 @@ mod contest;
 #[allow(dead_code)]
 #[path = "support/objects.rs"]
 mod objects;
+#[allow(dead_code)]
 #[path = "support/peer.rs"]
 mod peer;
 #[allow(dead_code)]
@@ -40,7 +41,7 @@ use contest::process::{Cores, Result, exchange};
 use contest::turns::{self, Contender};
 use contest::{Effort, echo, fingerpost, names, number, says};
 use hickory_proto::op::Message;
-use peer::{Attempt, PEERS};
+use peer::{Attempt, PEERS, Source};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_fingerpost");
 /// Up to so many names there is an API server too; its objects are large.
@@ -83,8 +84,9 @@ fn main() -> Result<()> {
     let ours = contenders[1].running.address;
     let mut folders = Vec::new();
     for peer in &PEERS {
-        let (query, api) = (pool.entry(0), api.as_ref().map(|api| api.address));
-        let (attempt, folder) = peer.run(&zone, api, query, cores, says("--show-config"))?;
+        let api = api.as_ref().map(|api| api.address);
+        let source = Source { zone: &zone, api, upstream: None };
+        let (attempt, folder) = peer.run(source, pool.entry(0), cores, says("--show-config"))?;
         folders.push(folder);
         match attempt {
             Attempt::Runs(running) => {

@@ -1,5 +1,5 @@
-//! Other DNS servers, each with one worker on the zone that ours dumps: what they are called, how they
-//! are configured and run.
+//! Other DNS servers, each with one worker: what they are called, how they are configured and run. Those
+//! with names of their own have the zone that ours dumps, those that ask on have our upstream.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,18 @@ pub struct Place<'p> {
     pub address: SocketAddr,
     /// Its own folder.
     pub folder: &'p Path,
+    pub source: Source<'p>,
+}
+
+/// Where a server has its answers from.
+#[derive(Clone, Copy)]
+pub struct Source<'p> {
     /// The file of the zone `cluster.local`.
     pub zone: &'p Path,
     /// An API server with the same names, where there is one.
     pub api: Option<SocketAddr>,
+    /// Who is asked for all else.
+    pub upstream: Option<SocketAddr>,
 }
 
 /// A server, and how it is had.
@@ -67,10 +75,28 @@ pub const PEERS: [Peer; 5] = [
     },
 ];
 
+/// Those that ask an upstream, and keep what it says.
+pub const RESOLVERS: [Peer; 2] = [
+    Peer {
+        name: "unbound",
+        program: "unbound",
+        cure: "it is in Debian's unbound",
+        configure: unbound,
+        arguments: &["-d", "-c"],
+    },
+    Peer {
+        name: "CoreDNS, cache",
+        program: "coredns",
+        cure: "where Go is: go install github.com/coredns/coredns@latest",
+        configure: coredns_cache,
+        arguments: &["-conf"],
+    },
+];
+
 // Without its response rate limit, which is 200 a second where nothing is said.
-fn nsd(Place { address, folder, zone, .. }: &Place<'_>) -> String {
+fn nsd(Place { address, folder, source }: &Place<'_>) -> String {
     let (ip, port) = (address.ip(), address.port());
-    let (folder, zone) = (folder.display(), zone.display());
+    let (folder, zone) = (folder.display(), source.zone.display());
     format!(
         r#"server:
     server-count: 1
@@ -95,9 +121,9 @@ zone:
     )
 }
 
-fn knot(Place { address, folder, zone, .. }: &Place<'_>) -> String {
+fn knot(Place { address, folder, source }: &Place<'_>) -> String {
     let (ip, port) = (address.ip(), address.port());
-    let (folder, zone) = (folder.display(), zone.display());
+    let (folder, zone) = (folder.display(), source.zone.display());
     format!(
         r#"server:
     listen: {ip}@{port}
@@ -125,9 +151,9 @@ zone:
 }
 
 // Owners such as _endpoints.* are no host names, though they have addresses.
-fn bind(Place { address, folder, zone, .. }: &Place<'_>) -> String {
+fn bind(Place { address, folder, source }: &Place<'_>) -> String {
     let (ip, port) = (address.ip(), address.port());
-    let (folder, zone) = (folder.display(), zone.display());
+    let (folder, zone) = (folder.display(), source.zone.display());
     format!(
         r#"options {{
     directory "{folder}";
@@ -153,18 +179,53 @@ zone "cluster.local" {{
     )
 }
 
-fn coredns_file(Place { address, zone, .. }: &Place<'_>) -> String {
-    let (ip, port, zone) = (address.ip(), address.port(), zone.display());
+fn coredns_file(Place { address, source, .. }: &Place<'_>) -> String {
+    let (ip, port, zone) = (address.ip(), address.port(), source.zone.display());
     format!(
         ".:{port} {{\n    bind {ip}\n    file {zone} cluster.local {{\n        reload 0\n    }}\n}}\n"
     )
 }
 
-fn coredns_kubernetes(Place { address, api, .. }: &Place<'_>) -> Option<String> {
-    let (ip, port, api) = (address.ip(), address.port(), (*api)?);
+fn coredns_kubernetes(Place { address, source, .. }: &Place<'_>) -> Option<String> {
+    let (ip, port, api) = (address.ip(), address.port(), source.api?);
     Some(format!(
         ".:{port} {{\n    bind {ip}\n    kubernetes cluster.local {{\n        endpoint http://{api}\n    }}\n}}\n"
     ))
+}
+
+// Without DNSSEC, which the others here do not check either, with room for all there is, and without the
+// answer of its own that it has for names below `test` (RFC 6761).
+fn unbound(Place { address, folder, source }: &Place<'_>) -> Option<String> {
+    let (ip, port, upstream) = (address.ip(), address.port(), source.upstream?);
+    let (folder, to, at) = (folder.display(), upstream.ip(), upstream.port());
+    Some(format!(
+        r#"server:
+    num-threads: 1
+    interface: {ip}@{port}
+    do-ip6: no
+    do-not-query-localhost: no
+    username: ""
+    chroot: ""
+    directory: "{folder}"
+    pidfile: ""
+    use-syslog: no
+    module-config: "iterator"
+    msg-cache-size: 64m
+    rrset-cache-size: 128m
+    minimal-responses: yes
+    local-zone: "test." nodefault
+remote-control:
+    control-enable: no
+forward-zone:
+    name: "."
+    forward-addr: {to}@{at}
+"#
+    ))
+}
+
+fn coredns_cache(Place { address, source, .. }: &Place<'_>) -> Option<String> {
+    let (ip, port, upstream) = (address.ip(), address.port(), source.upstream?);
+    Some(format!(".:{port} {{\n    bind {ip}\n    cache\n    forward . {upstream}\n}}\n"))
 }
 
 /// What became of the attempt to run one.
@@ -179,8 +240,7 @@ impl Peer {
     /// shown where `shown`.
     pub fn run(
         &self,
-        zone: &Path,
-        api: Option<SocketAddr>,
+        source: Source<'_>,
         query: (&[u8], u8),
         cores: Cores,
         shown: bool,
@@ -191,7 +251,7 @@ impl Peer {
             return Ok((Attempt::Not(why), folder));
         };
         let address = free()?;
-        let place = Place { address, folder: folder.path(), zone, api };
+        let place = Place { address, folder: folder.path(), source };
         let Some(text) = (self.configure)(&place) else {
             let why = "the API server of this bench would be too large".to_owned();
             return Ok((Attempt::Not(why), folder));

@@ -5,6 +5,9 @@
 //! name, counts its TTLs down and writes the asker's own header and OPT record. The second runs on
 //! the query threads.
 
+mod set;
+
+use self::set::Addresses;
 use super::cause::{Cause, KeptAs};
 use super::ede::ExtendedErrors;
 use super::message::{Expanded, Found, Told, names_in};
@@ -46,6 +49,7 @@ pub struct Kept {
     /// Where the TTLs stand in the message.
     ttls: Box<[u16]>,
     counts: [u16; 3],
+    addresses: Addresses,
     kind: KeptKind,
     rcode: Rcode,
     authoritative: bool,
@@ -99,6 +103,7 @@ impl Kept {
             records: Box::default(),
             ttls: Box::default(),
             counts: [0; 3],
+            addresses: Addresses::default(),
             kind: KeptKind::Failure,
             rcode: Rcode::ServFail,
             authoritative: false,
@@ -131,7 +136,7 @@ impl Kept {
 
     /// Writes the first records that fit behind the question, which ends at `begin`, and says how many
     /// they are. Additional ones are none of them.
-    fn repeat_some(&self, reply: &mut Reply<'_>, begin: usize) -> usize {
+    fn repeat_some(&self, reply: &mut Reply<'_>, parts: [&[u8]; 4], begin: usize) -> usize {
         let mut counts = [0; 3];
         let (mut end, mut given) = (0, 0);
         let [answers, authorities, _] = self.counts.map(usize::from);
@@ -148,8 +153,13 @@ impl Kept {
             counts[usize::from(given >= answers)] += 1;
             given += 1;
         }
-        let fits = self.records.get(..end).map(|records| reply.repeat(records, counts));
-        if matches!(fits, Some(Ok(()))) { given } else { 0 }
+        // In each order the records end at the same places.
+        let parts = parts.map(|part| {
+            let (taken, _) = part.split_at(end.min(part.len()));
+            end -= taken.len();
+            taken
+        });
+        if reply.repeat(parts, counts).is_ok() { given } else { 0 }
     }
 
     /// Octets that it takes.
@@ -159,7 +169,8 @@ impl Kept {
 }
 
 /// Gives a kept answer again, to whoever asks for the same name and type, with this TTL for all
-/// records. Of what is too long for the asker's datagrams the first records are given, with TC.
+/// records. Addresses come in an order that is another one at each turn. Of what is too long for the
+/// asker's datagrams the first records are given, with TC.
 pub fn repeat(
     desk: &Desk<'_>,
     message: &[u8],
@@ -171,8 +182,9 @@ pub fn repeat(
     let mut reply = Reply::new(out, message, query, limit(desk, query));
     let begin = reply.at();
     let mut given = kept.ttls.len();
-    if reply.repeat(&kept.records, kept.counts).is_err() {
-        given = kept.repeat_some(&mut reply, begin);
+    let parts = kept.addresses.turned(&kept.records, desk.rotation);
+    if reply.repeat(parts, kept.counts).is_err() {
+        given = kept.repeat_some(&mut reply, parts, begin);
     }
     let told = query.edns.is_some() && desk.settings.ede;
     let errors = if told { ExtendedErrors::of_kept(kept, query, as_what) } else { None };
@@ -307,6 +319,7 @@ impl Digest<'_> {
             kept.least_ttl = kept.least_ttl.map(|least| least.min(minimum));
         }
         kept.ttls = ttls.into();
+        kept.addresses = Addresses::find(&out, question_end, counts[0]);
         Some(kept)
     }
 

@@ -364,8 +364,11 @@ impl<'o> Reply<'o> {
 
     /// Writes the records of all sections, so many of each, as they stood behind the same question.
     #[inline]
-    pub(super) fn repeat(&mut self, records: &[u8], counts: [u16; 3]) -> Result<(), Full> {
-        self.raw(records)?;
+    pub(super) fn repeat(&mut self, parts: [&[u8]; 4], counts: [u16; 3]) -> Result<(), Full> {
+        if parts.iter().map(|part| part.len()).sum::<usize>() > self.room() {
+            return Err(Full);
+        }
+        parts.into_iter().try_for_each(|part| self.raw(part))?;
         self.counts = counts;
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! Answers that are given again.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::time::Duration;
 
-use hickory_proto::op::{Edns, ResponseCode};
+use hickory_proto::op::{Edns, Message, ResponseCode};
 
 use crate::world::{World, ede, line, plain, query};
 
@@ -112,6 +113,12 @@ fn a_large_answer_is_cut_for_datagrams_and_whole_for_streams() {
         assert_eq!(whole.answers.len(), 100);
     }
     assert_eq!(world.upstream.asked().len(), 2, "over UDP and then TCP, once");
+    // Whoever takes the first address is sent to another one each time, and so are old libcs.
+    let first = |reply: &Message| reply.answers[0].data.to_string();
+    let turns = 0..20;
+    let cut: BTreeSet<_> = turns.clone().map(|_| first(&world.ask(&plain("many.test.")))).collect();
+    let whole: BTreeSet<_> = turns.map(|_| first(&world.ask_tcp(&plain("many.test.")))).collect();
+    assert!(cut.len() > 5 && whole.len() > 5, "{cut:?} {whole:?}");
 }
 
 #[test]

@@ -101,6 +101,14 @@ impl Running {
         let processes = family(self.child.id())?;
         processes.into_iter().map(cpu_of).sum()
     }
+
+    /// The memory that it has now, in MiB.
+    pub fn resident(&self) -> Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|rest| rest.split_whitespace().next()).ok_or("no VmRSS")?;
+        Ok(kib.parse::<f64>()? / 1_024.0)
+    }
 }
 
 impl Drop for Running {

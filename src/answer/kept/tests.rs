@@ -46,11 +46,16 @@ fn reply(asked: &str, code: ResponseCode, sections: [&[Record]; 3]) -> Message {
 
 /// The kept answer as an asker gets it.
 fn given(kept: &Kept, query: &Message, ttl: u32, as_what: KeptAs) -> Message {
+    turned(kept, query, ttl, as_what, 0)
+}
+
+/// The same at this turn.
+fn turned(kept: &Kept, query: &Message, ttl: u32, as_what: KeptAs, rotation: u32) -> Message {
     let octets = query.to_vec().unwrap();
     let mut read = Query::default();
     read.read(&octets).unwrap();
     let settings = Settings { recursion: true, ..Settings::DEFAULT };
-    let desk = Desk { view: None, settings: &settings, transport: Transport::Udp, rotation: 0 };
+    let desk = Desk { view: None, settings: &settings, transport: Transport::Udp, rotation };
     let mut out = vec![0xee; 4_096];
     let Outcome::Reply { len, .. } = repeat(&desk, &octets, &read, (kept, as_what), ttl, &mut out)
     else {
@@ -232,6 +237,37 @@ fn of_what_does_not_fit_the_first_records_are_given() {
     query.edns = Some(edns);
     let whole = given(&kept, &query, 60, KeptAs::Fresh);
     assert!(!whole.metadata.truncation && whole.answers.len() == 60);
+}
+
+#[test]
+fn addresses_come_in_turn_and_nothing_else_does() {
+    let alias = [alias("www.test.", 60, "web.test.")];
+    let of = |owner: &str, count| (1..=count).map(|n| a(owner, 60, n)).collect::<Vec<Record>>();
+    for (answers, fixed, count) in [
+        (of("www.test.", 4), 0, 4),
+        ([&alias[..], &of("web.test.", 3)].concat(), 1, 3),
+        (of("www.test.", 60), 0, 60),
+        (of("www.test.", 1), 0, 1),
+    ] {
+        let reply = reply("www.test.", OK, [&answers, &[], &[]]);
+        let kept = Kept::of(&reply.to_vec().unwrap(), false).unwrap();
+        let query = query_of(&reply);
+        let mut first = std::collections::BTreeSet::new();
+        for rotation in 0..500 {
+            let told = turned(&kept, &query, 30, KeptAs::Fresh, rotation);
+            let aliases = told.answers[..fixed].iter();
+            assert!(aliases.map(Record::record_type).all(|one| one == RecordType::CNAME));
+            assert!(told.answers.iter().all(|one| one.ttl == 30));
+            let data = |all: &[Record]| all.iter().map(|one| one.data.clone()).collect::<Vec<_>>();
+            let (told, all) = (data(&told.answers[fixed..]), data(&answers[fixed..]));
+            // The set, from another place on.
+            let at = all.iter().position(|one| *one == told[0]).unwrap();
+            let expected = all.iter().cycle().skip(at).take(told.len());
+            assert!(told.iter().eq(expected) && told.len() == count.min((512 - 26) / 16));
+            first.insert(at);
+        }
+        assert_eq!(first.len(), count, "each comes first at times");
+    }
 }
 
 #[test]
