@@ -24,7 +24,7 @@ mod written;
 pub use crate::name::is_within;
 pub use cause::{Cause, Failure, KeptAs};
 pub use identity::{IDENTITY_MOST, Identity};
-pub use kept::{Kept, KeptKind, question_of, repeat};
+pub use kept::{Kept, KeptKind, question_of, relay, repeat};
 pub use plain::{PlainRecord, plain_answer};
 pub use query::{Asked, Edns, Query, Rcode, Reject, rcode_name};
 pub use reply::Section;

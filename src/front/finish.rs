@@ -186,32 +186,20 @@ impl<'a> Asking<'a> {
             return looking.answer(desk, message, query).await;
         }
         let reply = block.ask(message, query, self.client).await?;
-        Ok(fit(reply, desk, message, query))
+        relay(&reply, desk, message, query)
     }
 }
 
-/// An upstream's response as it can be handed on: what is too large for the client's datagrams is
-/// cut to its question, with TC, so that the client asks again over TCP.
-pub(super) fn fit(
-    mut reply: Vec<u8>,
+/// The response that hands on what an upstream has said, as far as it belongs to the question.
+pub(super) fn relay(
+    reply: &[u8],
     desk: &answer::Desk<'_>,
     message: &[u8],
     query: &Query,
-) -> Said {
-    if let Some(header) = reply.first_chunk_mut::<12>() {
-        // Whether recursion is available is ours to say.
-        header[3] |= 0x80;
-    }
-    if reply.len() > answer::limit(desk, query).max(usize::from(answer::UDP_LEAST)) {
-        let end = query.question_end().min(message.len());
-        reply.truncate(end);
-        if let (Some(question), Some(copy)) = (message.get(12..end), reply.get_mut(12..end)) {
-            copy.copy_from_slice(question);
-        }
-        if let Some(header) = reply.first_chunk_mut::<12>() {
-            header[2] |= 0x02;
-            header[4..].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
-        }
-    }
-    Said { response: reply, maker: Maker::Forward, cause: None }
+) -> Result<Said, Failure> {
+    let mut out = vec![0; room(desk.transport)];
+    let made = answer::relay(desk, message, query, reply, &mut out);
+    let Some(Outcome::Reply { len, .. }) = made else { return Err(Failure::Unusable) };
+    out.truncate(len);
+    Ok(Said { response: out, maker: Maker::Forward, cause: None })
 }
