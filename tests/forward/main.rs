@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod crowd;
 #[cfg(test)]
+mod measured;
+#[cfg(test)]
 mod replies;
 #[cfg(test)]
 mod several;

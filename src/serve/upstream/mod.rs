@@ -6,6 +6,7 @@
 //! question compared.
 #![forbid(unsafe_code)]
 
+mod account;
 mod health;
 mod message;
 mod peer;
@@ -23,12 +24,14 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+pub use self::account::{Exchanges, Forwarded, Replies};
 use self::message::{Question, is_bare, rcode, set_id};
 use self::peer::Peer;
 use self::policy::Order;
 pub use self::tls::TlsFault;
 use super::Transport;
 use super::shares::{Full, Shares};
+use super::tally::Count;
 use crate::config::{Forward, Upstream};
 
 /// How long one upstream may take, over UDP and then TCP where it comes to that, where
@@ -131,6 +134,8 @@ pub struct Upstreams {
     /// They speak TLS where they should, or nothing is asked at all.
     peers: Result<Vec<Arc<Peer>>, TlsFault>,
     look_ups: Arc<Shares>,
+    /// Queries that found all upstreams down.
+    broken: Count,
     ask_time: Duration,
 }
 
@@ -143,6 +148,7 @@ impl Upstreams {
             order: Order::new(forward.policy),
             peers: peers(forward),
             look_ups: Arc::new(Shares::new(limit.unwrap_or(LOOK_UPS))),
+            broken: Count::default(),
             ask_time: ASK_TIME.max(forward.read_timeout.unwrap_or_default()),
         }
     }
@@ -172,6 +178,12 @@ impl Upstreams {
     /// Look-ups under way, each with a socket at most.
     pub fn under_way(&self) -> usize {
         self.look_ups.used()
+    }
+
+    /// What has passed so far.
+    pub fn forwarded(&self) -> Forwarded {
+        let upstreams = self.peers.as_deref().unwrap_or_default().iter().map(|peer| peer.read());
+        Forwarded { broken: self.broken.get(), upstreams: upstreams.collect() }
     }
 
     /// Asks one upstream after the other until one replies. `query` is a whole message with one
@@ -218,6 +230,9 @@ impl Upstreams {
         let mut said = Err(UpstreamError::Nobody);
         while attempts < most && Instant::now() < deadline {
             let Some(turn) = turns.next(peers, self.rules.max_fails) else { break };
+            if turn.all_down {
+                self.broken.add_shared(1);
+            }
             if turn.all_down && self.rules.fail_fast {
                 return Err(UpstreamError::Unhealthy { upstreams: peers.len() });
             }
@@ -227,7 +242,11 @@ impl Upstreams {
             let (peer, until) = (turn.peer, deadline.min(Instant::now() + limit));
             let exchange = peer.exchange(&self.rules, query, question, transport);
             let upstream = peer.address();
+            let began = Instant::now();
             let asked = timeout_at(until, exchange).await;
+            if let Ok(Ok(reply)) = &asked {
+                peer.account.replied(rcode(reply), began.elapsed());
+            }
             match asked.unwrap_or(Err(UpstreamError::Timeout { upstream, limit })) {
                 Ok(reply) if self.rules.failover.contains(&rcode(&reply)) => {
                     unwanted += 1;
