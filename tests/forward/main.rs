@@ -8,6 +8,8 @@ mod measured;
 #[cfg(test)]
 mod replies;
 #[cfg(test)]
+mod resolv;
+#[cfg(test)]
 mod several;
 #[cfg(test)]
 mod tls;

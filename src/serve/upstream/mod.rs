@@ -12,6 +12,7 @@ mod message;
 mod peer;
 mod policy;
 mod pool;
+mod resolv;
 mod stream;
 mod tls;
 mod udp;
@@ -21,18 +22,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use crossbeam_channel::Sender;
 use thiserror::Error;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 pub use self::account::{Exchanges, Forwarded, Replies};
 use self::message::{Question, is_bare, rcode, set_id};
-use self::peer::Peer;
 use self::policy::Order;
+use self::resolv::Peers;
 pub use self::tls::TlsFault;
 use super::Transport;
 use super::shares::{Full, Shares};
 use super::tally::Count;
-use crate::config::{Forward, Upstream};
+use crate::config::Forward;
 
 /// How long one upstream may take, over UDP and then TCP where it comes to that, where
 /// `read_timeout` says nothing. Resolvers that have to ask the Internet answer within it nearly
@@ -132,7 +135,9 @@ pub struct Upstreams {
     rules: Arc<Forward>,
     order: Order,
     /// They speak TLS where they should, or nothing is asked at all.
-    peers: Result<Vec<Arc<Peer>>, TlsFault>,
+    peers: Result<Peers, TlsFault>,
+    /// Dropped, it lets files be that name upstreams.
+    _follow: Option<Sender<()>>,
     look_ups: Arc<Shares>,
     /// Queries that found all upstreams down.
     broken: Count,
@@ -143,10 +148,15 @@ impl Upstreams {
     /// Asks as the directive says.
     pub fn new(forward: &Forward) -> Self {
         let limit = forward.max_concurrent.and_then(|limit| usize::try_from(limit).ok());
+        let (peers, follow) = match peers(forward) {
+            Ok((peers, follow)) => (Ok(peers), follow),
+            Err(fault) => (Err(fault), None),
+        };
         Self {
             rules: Arc::new(forward.clone()),
             order: Order::new(forward.policy),
-            peers: peers(forward),
+            peers,
+            _follow: follow,
             look_ups: Arc::new(Shares::new(limit.unwrap_or(LOOK_UPS))),
             broken: Count::default(),
             ask_time: ASK_TIME.max(forward.read_timeout.unwrap_or_default()),
@@ -182,8 +192,9 @@ impl Upstreams {
 
     /// What has passed so far.
     pub fn forwarded(&self) -> Forwarded {
-        let upstreams = self.peers.as_deref().unwrap_or_default().iter().map(|peer| peer.read());
-        Forwarded { broken: self.broken.get(), upstreams: upstreams.collect() }
+        let peers = self.peers.as_ref().map(|peers| peers.load_full()).unwrap_or_default();
+        let upstreams = peers.iter().map(|peer| peer.read()).collect();
+        Forwarded { broken: self.broken.get(), upstreams }
     }
 
     /// Asks one upstream after the other until one replies. `query` is a whole message with one
@@ -221,7 +232,8 @@ impl Upstreams {
         question: &Question<'_>,
         transport: Transport,
     ) -> Result<Vec<u8>, UpstreamError> {
-        let peers = self.peers.as_deref().map_err(|fault| UpstreamError::Tls(fault.clone()))?;
+        let peers = self.peers.as_ref().map_err(|fault| UpstreamError::Tls(fault.clone()))?;
+        let peers = &**peers.load_full();
         let limit = self.rules.read_timeout.unwrap_or(EXCHANGE_TIME);
         let most = self.attempts(peers.len());
         let mut turns = self.order.turns(peers);
@@ -288,11 +300,13 @@ impl Upstreams {
     }
 }
 
-/// The upstreams of a directive.
-fn peers(forward: &Forward) -> Result<Vec<Arc<Peer>>, TlsFault> {
+/// The upstreams of a directive, and what has them followed.
+fn peers(forward: &Forward) -> Result<(Peers, Option<Sender<()>>), TlsFault> {
     let common = tls::Common::of(forward)?;
-    let peer = |to: &Upstream| Ok(Arc::new(Peer::new(to.address, common.with(to)?)));
-    forward.to.iter().map(peer).collect()
+    let peers = resolv::peers(&forward.to, &[], &common)?;
+    let peers = Arc::new(ArcSwap::from_pointee(peers));
+    let follow = resolv::follow(&forward.to, &common, &peers);
+    Ok((peers, follow))
 }
 
 /// Waits for an upstream at most so long.
