@@ -121,13 +121,16 @@ fn nothing_is_lent_to_a_silent_upstream() {
     // Few are greedy, so a little is free; one that wants one has it.
     until("look-ups of the greedy", || value(&served, LOOK_UPS) > 90.0);
     assert!(value(&served, LOOK_UPS) < f64::from(BOUND));
-    let modest = client(&served, 10);
-    send(&modest, &plain("modest.example."));
+    // Three, since one may happen to be counted together with a greedy one.
+    for last in 10..13 {
+        send(&client(&served, last), &plain("modest.example."));
+    }
     until("a share for another", || {
         upstream.asked().iter().any(|q| q.queries[0].name.to_ascii() == "modest.example.")
     });
     let shares = [("cause", "too-many-of-client")];
-    let refused = page(&served).value("fingerpost_answers_total", &shares).expect("refusals");
+    assert!(page(&served).value("fingerpost_answers_total", &shares) > Some(0.0));
+    let refused = value(&served, REJECTS);
     assert!(refused >= f64::from(sent - BOUND), "{refused} of {sent}");
     let overloads = [("reason", "all")];
     let dropped = page(&served).value("fingerpost_deferred_overloads_total", &overloads);

@@ -13,6 +13,7 @@ use hickory_proto::rr::rdata::{A, CNAME, NS};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use crate::run::{Room, Served};
+use crate::upstream::Upstream;
 use crate::world::{ask, ede, line, plain, query, serve};
 
 const TICK: Duration = Duration::from_millis(10);
@@ -160,6 +161,25 @@ fn nothing_foreign_is_believed() {
             assert!(edns.is_none_or(|edns| edns.max_payload() == 1_232));
             assert!(edns.is_none_or(|edns| edns.option(EdnsCode::Unknown(65_001)).is_none()));
         }
+    }
+}
+
+#[test]
+fn the_upstream_is_asked_as_the_client_asked() {
+    let upstream = Upstream::start();
+    let room = Room::new();
+    let served = serve(&room, &format!(" forward . {}", upstream.address));
+    let mut with_options = query("wWw.TeSt.");
+    let mut edns = Edns::new();
+    edns.set_max_payload(1_400).set_dnssec_ok(true);
+    edns.options_mut().insert(EdnsOption::Unknown(65_001, vec![1, 2, 3]));
+    with_options.edns = Some(edns);
+    for query in [plain("wWw.TeSt."), with_options] {
+        ask(&served, &query);
+        let mut asked = upstream.asked();
+        let mut asked = asked.remove(0);
+        asked.metadata.id = query.metadata.id;
+        assert_eq!(asked.to_vec().expect("a query"), query.to_vec().expect("a query"));
     }
 }
 
