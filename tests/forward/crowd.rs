@@ -162,3 +162,28 @@ fn a_reply_that_many_wait_for_is_one_look_up() {
         assert!(socket.recv(&mut room).is_ok_and(|length| length > 0));
     }
 }
+
+#[test]
+fn what_is_kept_serves_on_while_no_look_up_can_begin() {
+    let upstream = Upstream::start();
+    let room = Room::new();
+    let lines = format!(
+        " cache {{\n  success 100 1 0\n  serve_stale\n }}\n forward . {} {{\n  max_concurrent 1\n  \
+         read_timeout 30s\n }}",
+        upstream.address
+    );
+    let served = serve(&room, &lines);
+    assert_eq!(line(&ask(&served, &query("a60.test."))), "NoError 192.0.2.0");
+    upstream.hold(true);
+    let waiting = served.socket();
+    send(&waiting, &query("a1.test."));
+    until("a look-up", || value(&served, LOOK_UPS) > 0.5);
+    // As long as it is fresh, and from then on as one that has expired; others are refused.
+    until("a stale answer", || {
+        let reply = ask(&served, &query("a60.test."));
+        assert_eq!(line(&reply), "NoError 192.0.2.0");
+        assert_eq!(line(&ask(&served, &query("a2.test."))), "Refused");
+        ede(&reply).is_some_and(|(code, _)| code == 3)
+    });
+    upstream.hold(false);
+}
