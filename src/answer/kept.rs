@@ -15,7 +15,7 @@ use super::query::{HEADER, OPT, Query, Rcode};
 use super::reply::{Reply, Section};
 use super::splice::{CHAIN_MOST, copy, is_whole};
 use super::write::rtype;
-use super::{CLASS_IN, Desk, Outcome, UDP_DEFAULT, is_within, limit};
+use super::{CLASS_IN, Desk, Outcome, STREAM_MOST, UDP_DEFAULT, is_within, limit};
 
 /// The largest answer that is kept, in octets: more than any that many ask for, and within reach of
 /// compression pointers.
@@ -39,6 +39,9 @@ pub enum KeptKind {
     Denial,
     /// SERVFAIL or NOTIMP.
     Failure,
+    /// Nothing to be given again: another error, an alias that leads nowhere, or a type that no record
+    /// has.
+    Passing,
 }
 
 /// An answer to be given again.
@@ -65,9 +68,25 @@ impl Kept {
     /// too long, an error of another kind, or no
     /// answer to its question.
     pub fn of(message: &[u8], signed: bool) -> Option<Self> {
+        // What is too long is not even looked through.
+        if message.len() > KEPT_MOST {
+            return None;
+        }
+        let is_kept = |kept: &Self| kept.kind != KeptKind::Passing;
+        Self::read(message, signed, KEPT_MOST).filter(is_kept)
+    }
+
+    /// What can be said once of such a reply, of whatever kind and length, by the same rules: what does
+    /// not belong to the question is left out. `None` where it is cut, malformed, or no answer to its
+    /// question.
+    pub fn once(message: &[u8], signed: bool) -> Option<Self> {
+        Self::read(message, signed, STREAM_MOST)
+    }
+
+    fn read(message: &[u8], signed: bool, most: usize) -> Option<Self> {
         let &[_, _, first, second, ..] = message.first_chunk::<HEADER>()?;
-        // QR set; QUERY; not cut. What is too long is not even looked through.
-        if first & 0xfa != 0x80 || message.len() > KEPT_MOST {
+        // QR set; QUERY; not cut.
+        if first & 0xfa != 0x80 {
             return None;
         }
         let told = Told::read(message)?;
@@ -79,19 +98,14 @@ impl Kept {
                 return None;
             }
         }
-        if told.qtype == OPT || QUERY_ONLY.contains(&told.qtype) {
-            return None;
-        }
-        let rcode = match second & 0x0f {
-            0 => Rcode::NoError,
-            2 => Rcode::ServFail,
-            3 => Rcode::NxDomain,
-            4 => Rcode::NotImp,
-            _ => return None,
-        };
+        let passing = told.qtype == OPT || QUERY_ONLY.contains(&told.qtype);
+        let rcode = Rcode::of(u16::from(second & 0x0f))?;
         let mut digest = Digest { message, told, signed, chain: Vec::new() };
         digest.follow()?;
-        let mut kept = digest.write(rcode)?;
+        let mut kept = digest.write(rcode, most)?;
+        if passing {
+            kept.kind = KeptKind::Passing;
+        }
         kept.authoritative = first & 0x04 != 0;
         kept.authenticated = second & 0x20 != 0;
         Some(kept)
@@ -179,6 +193,33 @@ pub fn repeat(
     ttl: u32,
     out: &mut [u8],
 ) -> Outcome {
+    give(desk, message, query, (kept, as_what), Some(ttl), out)
+}
+
+/// Gives what an upstream has just said, with the TTLs that it has: as [`repeat`] would, so that
+/// nothing is in the response that the question did not ask for, no OPT record for an asker without
+/// one, and no option but ours. `None` where what was said is cut, malformed, or no answer to the
+/// question.
+pub fn relay(
+    desk: &Desk<'_>,
+    message: &[u8],
+    query: &Query,
+    told: &[u8],
+    out: &mut [u8],
+) -> Option<Outcome> {
+    let signed = query.edns.is_some_and(|edns| edns.dnssec_ok);
+    let kept = Kept::once(told, signed)?;
+    Some(give(desk, message, query, (&kept, KeptAs::New), None, out))
+}
+
+fn give(
+    desk: &Desk<'_>,
+    message: &[u8],
+    query: &Query,
+    (kept, as_what): (&Kept, KeptAs),
+    ttl: Option<u32>,
+    out: &mut [u8],
+) -> Outcome {
     let mut reply = Reply::new(out, message, query, limit(desk, query));
     let begin = reply.at();
     let mut given = kept.ttls.len();
@@ -189,7 +230,7 @@ pub fn repeat(
     let told = query.edns.is_some() && desk.settings.ede;
     let errors = if told { ExtendedErrors::of_kept(kept, query, as_what) } else { None };
     let len = reply.finish(query, kept.rcode, kept.authoritative, desk.settings, errors.as_ref());
-    for &place in kept.ttls.iter().take(given) {
+    for (&place, ttl) in kept.ttls.iter().take(given).zip(std::iter::repeat(ttl).flatten()) {
         let place = usize::from(place);
         if let Some(room) = out.get_mut(place..place + 4) {
             room.copy_from_slice(&ttl.to_be_bytes());
@@ -256,11 +297,11 @@ impl Digest<'_> {
     }
 
     /// Writes what belongs to the chain, section by section.
-    fn write(&self, rcode: Rcode) -> Option<Kept> {
+    fn write(&self, rcode: Rcode, most: usize) -> Option<Kept> {
         let question_end = Expanded::default().expand(self.message, HEADER)? + 4;
         let query = Query::standing_at(question_end);
-        let mut out = vec![0; KEPT_MOST];
-        let mut reply = Reply::new(&mut out, self.message, &query, KEPT_MOST);
+        let mut out = vec![0; most];
+        let mut reply = Reply::new(&mut out, self.message, &query, most);
         let mut targets = Vec::new();
         let mut answered = false;
         for name in &self.chain {
@@ -293,7 +334,7 @@ impl Digest<'_> {
             // An alias that leads nowhere answers nothing, and nothing says for how long.
             Rcode::NoError if self.chain.len() == 1 => KeptKind::Data,
             Rcode::ServFail | Rcode::NotImp => KeptKind::Failure,
-            _ => return None,
+            _ => KeptKind::Passing,
         };
         let minimum = denial.and_then(|soa| self.message.get(soa.end - 4..soa.end)?.first_chunk());
         let (records, counts) = reply.written(question_end);

@@ -32,11 +32,6 @@ impl<'m> Told<'m> {
         })
     }
 
-    /// Where the first record begins.
-    pub(super) fn begin(&self) -> usize {
-        self.records
-    }
-
     /// The records of the answer (0), authority (1) or additional (2) section; `None` where one is
     /// cut off.
     pub(super) fn section(&self, section: usize) -> impl Iterator<Item = Option<Found>> {

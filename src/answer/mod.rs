@@ -8,7 +8,6 @@
 
 mod alias;
 mod cause;
-mod cut;
 mod ede;
 mod heard;
 mod identity;
@@ -26,11 +25,10 @@ mod written;
 
 pub use crate::name::is_within;
 pub use cause::{Cause, Failure, KeptAs};
-pub use cut::cut;
 pub use ede::write_cause;
 pub use heard::answers_in;
 pub use identity::{IDENTITY_MOST, Identity};
-pub use kept::{Kept, KeptKind, question_of, repeat};
+pub use kept::{Kept, KeptKind, question_of, relay, repeat};
 pub use message::Expanded;
 pub use plain::{PlainRecord, plain_answer};
 pub(crate) use query::HEADER;

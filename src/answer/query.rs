@@ -250,11 +250,6 @@ impl Query {
         &self.asked
     }
 
-    /// Where the question ends in the message.
-    pub(crate) fn question_end(&self) -> usize {
-        self.question_end
-    }
-
     /// The asked type; without meaning where no question could be read.
     pub fn qtype(&self) -> u16 {
         self.qtype

@@ -35,6 +35,7 @@ impl Rules {
             KeptKind::Data => &self.0.success,
             KeptKind::Denial => &self.0.denial,
             KeptKind::Failure => return seconds(self.0.servfail),
+            KeptKind::Passing => return 0,
         };
         kept.least_ttl().unwrap_or(NO_RECORD_TTL).max(half.min_ttl).min(half.max_ttl)
     }

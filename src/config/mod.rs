@@ -40,6 +40,7 @@ pub use error::{ConfigError, Position, Warning};
 pub use flags::{LogFormat, LogLevel, LogOptions, Output, Pod};
 pub use gotext::{Piece, RecordTemplate};
 pub use interfaces::{Interface, host_name, interfaces};
+pub(crate) use value::read_resolv_conf;
 pub use value::{Cidr, DNS_PORT, MAX_UPSTREAMS};
 
 /// The largest UDP response with EDNS where nothing else is said, in octets (RFC 9715, section 3.1

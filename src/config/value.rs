@@ -2,6 +2,7 @@
 //! addresses, upstreams. Every error text says what is wrong and how it is written.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use super::directives::{Protocol, Upstream};
@@ -216,7 +217,7 @@ pub(super) fn parse_upstreams(text: &str) -> Result<Vec<Upstream>, String> {
     if host.trim_start_matches('[').parse::<Ipv6Addr>().is_ok() {
         return Err(format!("'{text}': addresses with an interface are not built yet"));
     }
-    resolv_conf(plain)
+    read_resolv_conf(Path::new(plain))
 }
 
 /// `9.9.9.9` and `dns.quad9.net:853` make `9.9.9.9:853` and the server's name.
@@ -238,14 +239,16 @@ fn upstream_address(text: &str, port: u16) -> Option<SocketAddr> {
     Some(SocketAddr::new(parse_address(bare).ok()?, port))
 }
 
-fn resolv_conf(path: &str) -> Result<Vec<Upstream>, String> {
+/// Reads a file like resolv.conf: whom its `nameserver` lines name.
+pub(crate) fn read_resolv_conf(path: &Path) -> Result<Vec<Upstream>, String> {
     use std::io::Read;
 
+    let shown = path.display();
     let mut text = String::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(MAX_RESOLV_CONF).read_to_string(&mut text))
         .map_err(|error| {
-            format!("'{path}' is neither an address nor a file that can be read ({error})")
+            format!("'{shown}' is neither an address nor a file that can be read ({error})")
         })?;
     let servers: Vec<Upstream> = text
         .lines()
@@ -257,7 +260,7 @@ fn resolv_conf(path: &str) -> Result<Vec<Upstream>, String> {
         .map(|address| Upstream { file: Some(path.into()), ..Upstream::plain(address) })
         .collect();
     if servers.is_empty() {
-        return Err(format!("'{path}' has no usable 'nameserver' line"));
+        return Err(format!("'{shown}' has no usable 'nameserver' line"));
     }
     Ok(servers)
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use tokio::time::timeout;
 
 use super::clerk::Work;
-use super::finish::{Asking, Said, fit};
+use super::finish::{Asking, Said, relay};
 use super::meter::{AtCache, Cell, Maker};
 use super::plan::{Block, Plan};
 use crate::answer::{self, Desk, Failure, Kept, KeptAs, KeptKind, Outcome, Query};
@@ -148,7 +148,7 @@ impl Looking<'_> {
                     Reply::Entry(entry) => {
                         give(&entry, KeptAs::New, Maker::Forward, Instant::now())
                     }
-                    Reply::Raw(reply) => Ok(restore(&reply, desk, message, query)),
+                    Reply::Raw(reply) => relay(&reply, desk, message, query),
                 };
             }
         };
@@ -281,16 +281,4 @@ async fn ask(plan: &Plan, number: usize, cell: usize, question: Vec<u8>, client:
         },
         Reply::Entry,
     ))
-}
-
-/// A reply to somebody who asked the same, as the reply to this query.
-fn restore(reply: &[u8], desk: &Desk<'_>, message: &[u8], query: &Query) -> Said {
-    let mut reply = reply.to_vec();
-    let end = query.question_end();
-    for range in [0..2, 12..end] {
-        if let (Some(room), Some(own)) = (reply.get_mut(range.clone()), message.get(range)) {
-            room.copy_from_slice(own);
-        }
-    }
-    fit(reply, desk, message, query)
 }

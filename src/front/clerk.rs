@@ -15,14 +15,14 @@ use arc_swap::{ArcSwap, Cache};
 use super::cached::{self, Shelf};
 use super::hosts::Table;
 use super::journal::{Answer, Entry, Log};
-use super::meter::{Answered, Maker, Meter, duration_bucket, nanoseconds};
+use super::meter::{Answered, Maker, Meter};
 use super::plan::{Block, NO_BLOCK, Plan};
 use super::rewrite::{self, Rules, Scratch};
 use super::template::Made;
 use crate::answer::{self, Ahead, Cause, Outcome, Query, Rcode, Reject, Transport};
 use crate::cache::{Key, Reader};
 use crate::config::AclAction;
-use crate::serve::{self, Asker, Step};
+use crate::serve::{self, Asker, Step, duration_bucket, nanoseconds};
 use crate::zone::View;
 
 /// What is published somewhere, as of the last look there; looking takes no write to shared memory.

@@ -275,7 +275,8 @@ impl<'a> Asking<'a> {
         {
             let Client { transport, from, .. } = *self.client;
             let reply = upstreams.ask(message, transport, from.ip()).await;
-            return Ok(fit(reply.map_err(|_| Failure::Unreachable)?, desk, message, query));
+            let reply = reply.map_err(|_| Failure::Unreachable)?;
+            return relay(&reply, desk, message, query);
         }
         if let Some(shelf) = block.shelf_for(query) {
             let cell = self.plan.cell(self.client.local.map(|local| local.ip()), place);
@@ -283,7 +284,7 @@ impl<'a> Asking<'a> {
             return looking.answer(desk, message, query).await;
         }
         let reply = block.ask(message, query, self.client).await?;
-        Ok(fit(reply, desk, message, query))
+        relay(&reply, desk, message, query)
     }
 }
 
@@ -299,25 +300,16 @@ fn failed(
     answer::error(desk, message, query, rcode, Cause::Upstream(failure), out)
 }
 
-/// An upstream's response as it can be handed on: what is too large for the client's datagrams is
-/// cut, with TC, so that the client asks again over TCP.
-pub(super) fn fit(
-    mut reply: Vec<u8>,
+/// The response that hands on what an upstream has said, as far as it belongs to the question.
+pub(super) fn relay(
+    reply: &[u8],
     desk: &answer::Desk<'_>,
     message: &[u8],
     query: &Query,
-) -> Said {
-    if let Some(header) = reply.first_chunk_mut::<12>() {
-        // Whether recursion is available is ours to say.
-        header[3] |= 0x80;
-    }
-    let limit = answer::limit(desk, query).max(usize::from(answer::UDP_LEAST));
-    if reply.len() > limit {
-        answer::cut(&mut reply, limit);
-        let question = 12..query.question_end();
-        if let (Some(own), Some(copy)) = (message.get(question.clone()), reply.get_mut(question)) {
-            copy.copy_from_slice(own);
-        }
-    }
-    Said { response: reply, maker: Maker::Forward, cause: None }
+) -> Result<Said, Failure> {
+    let mut out = vec![0; room(desk.transport)];
+    let made = answer::relay(desk, message, query, reply, &mut out);
+    let Some(Outcome::Reply { len, .. }) = made else { return Err(Failure::Unusable) };
+    out.truncate(len);
+    Ok(Said { response: out, maker: Maker::Forward, cause: None })
 }

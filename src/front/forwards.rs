@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::answer::{Failure, Query, Rcode};
 use crate::config::Forward;
-use crate::serve::{Client, Full, TlsFault, UpstreamError, Upstreams};
+use crate::serve::{Client, Forwarded, Full, TlsFault, UpstreamError, Upstreams};
 
 use super::plan::Block;
 
@@ -42,6 +42,13 @@ impl Forwards {
     /// Those that forward a name.
     fn of(&self, name: &[u8]) -> impl Iterator<Item = &Upstreams> {
         self.0.iter().filter(move |upstreams| upstreams.rules().covers_wire(name))
+    }
+
+    /// What has passed between this server and its upstreams.
+    pub(super) fn forwarded(&self) -> Forwarded {
+        let mut all = Forwarded::default();
+        self.0.iter().for_each(|upstreams| all.add(upstreams.forwarded()));
+        all
     }
 
     /// Look-ups under way.

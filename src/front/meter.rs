@@ -8,7 +8,8 @@
 use std::time::Duration;
 
 use crate::answer::{Cause, Transport};
-use crate::serve::Count;
+use crate::serve::{Count, duration_bucket, nanoseconds};
+pub use crate::serve::{DURATIONS, FIRST_DURATION};
 
 /// The types that are told apart, in the order of their counters; the last stands for all others.
 pub const TYPES: [&str; 20] = [
@@ -21,11 +22,6 @@ pub const RCODES: usize = 24;
 /// Upper bounds of the buckets of sizes, in octets.
 pub const SIZES: [u32; 14] =
     [0, 100, 200, 300, 400, 511, 1_023, 2_047, 4_095, 8_291, 16_000, 32_000, 48_000, 64_000];
-/// Buckets of durations: the first ends at [`FIRST_DURATION`], each other one at twice the bound of
-/// the one before.
-pub const DURATIONS: usize = 16;
-/// The upper bound of the first bucket of durations.
-pub const FIRST_DURATION: Duration = Duration::from_micros(250);
 
 /// What made a response, by the name of its directive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -371,24 +367,6 @@ fn type_place(qtype: u16) -> usize {
 #[inline]
 fn size_bucket(octets: usize) -> usize {
     SIZES.iter().take_while(|bound| octets > **bound as usize).count()
-}
-
-/// The bucket of a duration.
-#[inline]
-pub(super) fn duration_bucket(took: Duration) -> usize {
-    let mut bound = FIRST_DURATION;
-    let mut bucket = 0;
-    while bucket < DURATIONS && took > bound {
-        bound = bound.saturating_mul(2);
-        bucket += 1;
-    }
-    bucket
-}
-
-/// A duration as it is summed.
-#[inline]
-pub(super) fn nanoseconds(took: Duration) -> u64 {
-    u64::try_from(took.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use crate::serve::{self, Client};
+use crate::serve::{self, Client, Forwarded};
 use crate::{answer, config};
 use plan::Plan;
 
@@ -62,6 +62,8 @@ struct Past {
     plans: Vec<Arc<Plan>>,
     /// What was answered by those that nobody has any more.
     answered: Vec<Series>,
+    /// What passed between them and upstreams.
+    forwarded: Forwarded,
 }
 
 impl Front {
@@ -85,7 +87,10 @@ impl Front {
         let (held, gone): (Vec<_>, Vec<_>) =
             past.plans.drain(..).partition(|plan| Arc::strong_count(plan) > 1);
         past.plans = held;
-        gone.into_iter().for_each(|plan| merge(&mut past.answered, plan.answered()));
+        for plan in gone {
+            merge(&mut past.answered, plan.answered());
+            past.forwarded.add(plan.forwarded());
+        }
     }
 
     /// What has been answered so far, by address and zone, whichever configuration that was under.
@@ -95,6 +100,15 @@ impl Front {
         let mut all = self.plan.load().answered();
         past.plans.iter().for_each(|plan| merge(&mut all, plan.answered()));
         merge(&mut all, past.answered.clone());
+        all
+    }
+
+    /// What has passed between this server and upstreams, whichever configuration that was under.
+    pub fn forwarded(&self) -> Forwarded {
+        let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = past.forwarded.clone();
+        past.plans.iter().for_each(|plan| all.add(plan.forwarded()));
+        all.add(self.plan.load().forwarded());
         all
     }
 

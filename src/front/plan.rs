@@ -21,7 +21,7 @@ use crate::answer::{self, Asked, Identity, Settings};
 use crate::cache::{HALVES, HalfKind};
 use crate::config::{Listen, ServerBlock, host_name};
 use crate::name::Name;
-use crate::serve::TlsFault;
+use crate::serve::{Forwarded, TlsFault};
 use crate::zone::View;
 
 /// The zone of what no block's zone holds, as CoreDNS has it.
@@ -249,6 +249,13 @@ impl Plan {
         for meter in meters.iter().map(|meter| &**meter).chain([&self.late]) {
             all.iter_mut().zip(meter.read()).for_each(|(series, more)| series.counts.add(&more));
         }
+        all
+    }
+
+    /// What has passed between this server and upstreams.
+    pub(super) fn forwarded(&self) -> Forwarded {
+        let mut all = Forwarded::default();
+        self.blocks.iter().for_each(|block| all.add(block.forwards.forwarded()));
         all
     }
 

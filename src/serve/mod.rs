@@ -34,9 +34,12 @@ pub use server::{
 };
 pub use shares::Full;
 pub use sys::{BATCH, give_back_memory};
-pub(crate) use tally::Count;
-pub use tally::{Connections, SendFault, Tally, Traffic};
-pub use upstream::{ASK_TIME, EXCHANGE_TIME, LOOK_UPS, TlsFault, UpstreamError, Upstreams};
+pub use tally::{Connections, DURATIONS, FIRST_DURATION, SendFault, Tally, Traffic};
+pub(crate) use tally::{Count, duration_bucket, nanoseconds};
+pub use upstream::{
+    ASK_TIME, EXCHANGE_TIME, Exchanges, Forwarded, LOOK_UPS, Replies, TlsFault, UpstreamError,
+    Upstreams,
+};
 
 /// Octets of the largest query that is read whole from a datagram; what is longer is cut there.
 /// Nothing but a flood is longer: a query is a name, a few options and a signature.

@@ -48,7 +48,7 @@ pub const CONNECTIONS: usize = 4096;
 pub const CONNECTIONS_PER_CLIENT: usize = CONNECTIONS / 16;
 
 /// Deferred queries at a time, over UDP and streams: what a busy cluster asks of upstreams within
-/// the time-out of a dead one, at some 4 KiB each.
+/// the time-out of a dead one, at some 10 KiB each with its look-up and its socket here.
 pub const DEFERRED: usize = 8192;
 
 /// Deferred queries of one connection at a time; it is not read from while there are as many.

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 /// What has been counted so far, over all threads. Each figure is exact and never falls, but they
 /// are read one after the other, so that their sums may be off by what happens meanwhile.
@@ -159,6 +160,31 @@ pub struct Connections {
     pub timed_out: u64,
     /// Calls to accept that failed.
     pub accept_faults: u64,
+}
+
+/// Buckets of durations: the first ends at [`FIRST_DURATION`], each other one at twice the bound of
+/// the one before.
+pub const DURATIONS: usize = 16;
+
+/// The upper bound of the first bucket of durations.
+pub const FIRST_DURATION: Duration = Duration::from_micros(250);
+
+/// The bucket of a duration.
+#[inline]
+pub(crate) fn duration_bucket(took: Duration) -> usize {
+    let mut bound = FIRST_DURATION;
+    let mut bucket = 0;
+    while bucket < DURATIONS && took > bound {
+        bound = bound.saturating_mul(2);
+        bucket += 1;
+    }
+    bucket
+}
+
+/// A duration as it is summed.
+#[inline]
+pub(crate) fn nanoseconds(took: Duration) -> u64 {
+    u64::try_from(took.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A counter that one thread writes and any reads, or that all write.

@@ -4,6 +4,12 @@
 #[cfg(test)]
 mod crowd;
 #[cfg(test)]
+mod measured;
+#[cfg(test)]
+mod replies;
+#[cfg(test)]
+mod resolv;
+#[cfg(test)]
 mod several;
 #[cfg(test)]
 mod tls;

@@ -136,6 +136,11 @@ fn queries_go_over_one_trusted_connection() {
         assert_eq!(line(&ask(&served, &query(&name))), "NoError 192.0.2.85");
     }
     assert_eq!(upstream.counts(), [1, 1, 5]);
+    let to = upstream.address.to_string();
+    let labels = [("proxy_name", "forward"), ("to", &*to), ("proto", "tcp-tls")];
+    let page = page(&served);
+    assert_eq!(page.value("coredns_proxy_conn_cache_hits_total", &labels), Some(4.0));
+    assert_eq!(page.value("coredns_proxy_conn_cache_misses_total", &labels), Some(1.0));
 }
 
 #[test]

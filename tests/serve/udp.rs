@@ -1,6 +1,6 @@
 //! Datagrams, and opening sockets.
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,6 +108,29 @@ fn what_is_deferred_holds_nobody_up_and_is_bounded() {
     assert_eq!((tally.deferred, tally.overloads), (2, 3));
     eventually("2 finished", || server.traffic().finished.replies == 2);
     assert_eq!(ask(&client, &query(7, DEFER, 0)), query(7, DEFER, 0), "there is room again");
+}
+
+#[test]
+fn no_client_uses_up_what_may_be_deferred() {
+    let server = start(&["127.0.0.1:0"], Options { deferred: 50, ..options() });
+    let greedy = udp(server.addresses()[0]);
+    for id in 0..100 {
+        greedy.send(&query(id, DEFER, 60_000)).expect("send");
+    }
+    assert_eq!(id(&ask(&greedy, &query(100, ECHO, 0))), 100, "nobody is held up");
+    let tally = &server.traffic().workers[0];
+    assert_eq!((tally.deferred, tally.overloads, tally.overloads_client), (40, 0, 60));
+    // Three, since one may happen to be counted together with the greedy one.
+    let others: Vec<UdpSocket> = (3..6)
+        .map(|last| {
+            let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, last), 0)).expect("bind");
+            socket.connect(server.addresses()[0]).expect("connect");
+            socket.send(&query(u16::from(last), DEFER, 0)).expect("send");
+            socket
+        })
+        .collect();
+    eventually("a place for another", || server.traffic().finished.replies > 0);
+    drop(others);
 }
 
 #[test]

@@ -219,6 +219,71 @@ fn each_asker_gets_a_response_of_its_own() {
     assert!(with.edns.unwrap().flags().dnssec_ok);
 }
 
+/// What is handed on at once, to a client of a stream; nothing where the reply is unusable.
+fn relayed(told: &[u8], query: &Message) -> Option<Message> {
+    let octets = query.to_vec().unwrap();
+    let mut read = Query::default();
+    read.read(&octets).unwrap();
+    let settings = Settings { recursion: true, ..Settings::DEFAULT };
+    let desk = Desk { view: None, settings: &settings, transport: Transport::Stream, rotation: 0 };
+    let mut out = vec![0xee; STREAM_MOST];
+    match relay(&desk, &octets, &read, told, &mut out)? {
+        Outcome::Reply { len, .. } => Some(Message::from_vec(&out[..len]).unwrap()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_handed_on_at_once_keeps_its_ttls_and_nothing_foreign() {
+    let chain = [alias("a.test.", 300, "b.test."), a("b.test.", 5, 1), a("b.test.", 7, 2)];
+    let foreign = [a("bank.example.", 9, 66), ns("bank.example.", "ns.evil.")];
+    let sections = [&[&chain[..], &foreign[..1]].concat()[..], &foreign[1..], &foreign[..1]];
+    let mut told = reply("a.test.", ResponseCode::NoError, sections);
+    told.edns = Some(Edns::new());
+    told.metadata.authoritative = true;
+    for asked in [false, true] {
+        let mut query = query_of(&told);
+        query.edns = asked.then(Edns::new);
+        let found = relayed(&told.to_vec().unwrap(), &query).unwrap();
+        assert_eq!(found.answers, chain);
+        assert_eq!((found.authorities.len(), found.additionals.len()), (0, 0));
+        assert_eq!(found.edns.is_some(), asked);
+        assert!(found.metadata.recursion_available && found.metadata.authoritative);
+    }
+}
+
+#[test]
+fn what_is_not_kept_is_handed_on_as_far_as_it_answers() {
+    let ask = |told: &Message| relayed(&told.to_vec().unwrap(), &query_of(told));
+    // Refusals are codes without records.
+    for code in [ResponseCode::Refused, ResponseCode::FormErr, ResponseCode::NotAuth] {
+        let told = reply("a.test.", code, [&[], &[], &[a("bank.example.", 9, 66)]]);
+        assert!(Kept::of(&told.to_vec().unwrap(), false).is_none());
+        let found = ask(&told).unwrap();
+        assert_eq!((found.metadata.response_code, found.additionals.len()), (code, 0));
+    }
+    // An alias that leads nowhere may be all that there is.
+    let told =
+        reply("a.test.", ResponseCode::NoError, [&[alias("a.test.", 9, "b.test.")], &[], &[]]);
+    assert!(Kept::of(&told.to_vec().unwrap(), false).is_none());
+    assert_eq!(ask(&told).unwrap().answers, told.answers);
+    // Nor has what is long to be kept.
+    let many: Vec<Record> = (0..2_000).map(|n| a("a.test.", n, 1)).collect();
+    let told = reply("a.test.", ResponseCode::NoError, [&many, &[], &[]]);
+    assert!(Kept::of(&told.to_vec().unwrap(), false).is_none());
+    assert_eq!(ask(&told).unwrap().answers, many);
+    // What is cut, or leads in a circle, is no answer.
+    let mut told = reply("a.test.", ResponseCode::NoError, [&[a("a.test.", 9, 1)], &[], &[]]);
+    let octets = told.to_vec().unwrap();
+    for end in 0..octets.len() {
+        assert!(relayed(&octets[..end], &query_of(&told)).is_none(), "{end}");
+    }
+    told.metadata.truncation = true;
+    assert!(ask(&told).is_none());
+    let circle = [alias("a.test.", 9, "b.test."), alias("b.test.", 9, "a.test.")];
+    assert!(ask(&reply("a.test.", ResponseCode::NoError, [&circle, &[], &[]])).is_none());
+}
+
 #[test]
 fn of_what_does_not_fit_the_first_records_are_given() {
     let many: Vec<Record> = (0..60).map(|n| a("www.test.", 90, n)).collect();

@@ -31,10 +31,7 @@ pub(super) fn write(text: &mut Text, answered: Vec<Series>) {
     let what = "From when a batch of queries was there until its responses were; of a forwarded \
                 query, until the upstream had replied.";
     let mut family = text.family("coredns_dns_request_duration_seconds", Type::Histogram, what);
-    let bounds: Vec<f64> = successors(Some(FIRST_DURATION), |bound| bound.checked_mul(2))
-        .take(DURATIONS)
-        .map(|bound: Duration| bound.as_secs_f64())
-        .collect();
+    let bounds = duration_bounds();
     for series in all.iter().filter(|series| series.counts.durations.count() > 0) {
         let Histogram { buckets, sum } = &series.counts.durations;
         family.histogram(&labels(series), &bounds, buckets, seconds(*sum));
@@ -48,6 +45,14 @@ pub(super) fn write(text: &mut Text, answered: Vec<Series>) {
     let what = "Octets of responses.";
     let mut family = text.family("coredns_dns_response_size_bytes", Type::Histogram, what);
     all.iter().for_each(|series| sizes(&mut family, series, &series.counts.response_sizes));
+}
+
+/// The upper bounds of the buckets of durations, in seconds.
+pub(super) fn duration_bounds() -> Vec<f64> {
+    successors(Some(FIRST_DURATION), |bound| bound.checked_mul(2))
+        .take(DURATIONS)
+        .map(|bound: Duration| bound.as_secs_f64())
+        .collect()
 }
 
 /// Why answers are what they are: ours, and so without CoreDNS's label `view`.
@@ -121,7 +126,7 @@ fn sizes(family: &mut Family<'_>, series: &Series, sizes: &[Histogram; 2]) {
 }
 
 /// A response code by its name, or its number where it has none.
-fn rcode_name(rcode: usize) -> Cow<'static, str> {
+pub(super) fn rcode_name(rcode: usize) -> Cow<'static, str> {
     let name = u8::try_from(rcode).ok().and_then(answer::rcode_name);
     name.map_or_else(|| format!("RCODE{rcode}").into(), Cow::from)
 }

@@ -70,6 +70,7 @@ async fn check(peer: Weak<Peer>, rules: Arc<Forward>) {
         }
         let fails = peer.health.fails.load(Relaxed);
         peer.health.fails.store(fails.saturating_add(1), Relaxed);
+        peer.account.check_failures.add_shared(1);
         drop(peer);
         sleep(rules.health_check.interval.max(PAUSE_LEAST)).await;
     }

@@ -6,11 +6,13 @@
 //! question compared.
 #![forbid(unsafe_code)]
 
+mod account;
 mod health;
 mod message;
 mod peer;
 mod policy;
 mod pool;
+mod resolv;
 mod stream;
 mod tls;
 mod udp;
@@ -20,16 +22,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use crossbeam_channel::Sender;
 use thiserror::Error;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+pub use self::account::{Exchanges, Forwarded, Replies};
 use self::message::{Question, is_bare, rcode, set_id};
-use self::peer::Peer;
 use self::policy::Order;
+use self::resolv::Peers;
 pub use self::tls::TlsFault;
 use super::Transport;
 use super::shares::{Full, Shares};
-use crate::config::{Forward, Upstream};
+use super::tally::Count;
+use crate::config::Forward;
 
 /// How long one upstream may take, over UDP and then TCP where it comes to that, where
 /// `read_timeout` says nothing. Resolvers that have to ask the Internet answer within it nearly
@@ -129,8 +135,12 @@ pub struct Upstreams {
     rules: Arc<Forward>,
     order: Order,
     /// They speak TLS where they should, or nothing is asked at all.
-    peers: Result<Vec<Arc<Peer>>, TlsFault>,
+    peers: Result<Peers, TlsFault>,
+    /// Dropped, it lets files be that name upstreams.
+    _follow: Option<Sender<()>>,
     look_ups: Arc<Shares>,
+    /// Queries that found all upstreams down.
+    broken: Count,
     ask_time: Duration,
 }
 
@@ -138,11 +148,17 @@ impl Upstreams {
     /// Asks as the directive says.
     pub fn new(forward: &Forward) -> Self {
         let limit = forward.max_concurrent.and_then(|limit| usize::try_from(limit).ok());
+        let (peers, follow) = match peers(forward) {
+            Ok((peers, follow)) => (Ok(peers), follow),
+            Err(fault) => (Err(fault), None),
+        };
         Self {
             rules: Arc::new(forward.clone()),
             order: Order::new(forward.policy),
-            peers: peers(forward),
+            peers,
+            _follow: follow,
             look_ups: Arc::new(Shares::new(limit.unwrap_or(LOOK_UPS))),
+            broken: Count::default(),
             ask_time: ASK_TIME.max(forward.read_timeout.unwrap_or_default()),
         }
     }
@@ -172,6 +188,13 @@ impl Upstreams {
     /// Look-ups under way, each with a socket at most.
     pub fn under_way(&self) -> usize {
         self.look_ups.used()
+    }
+
+    /// What has passed so far.
+    pub fn forwarded(&self) -> Forwarded {
+        let peers = self.peers.as_ref().map(|peers| peers.load_full()).unwrap_or_default();
+        let upstreams = peers.iter().map(|peer| peer.read()).collect();
+        Forwarded { broken: self.broken.get(), upstreams }
     }
 
     /// Asks one upstream after the other until one replies. `query` is a whole message with one
@@ -209,7 +232,8 @@ impl Upstreams {
         question: &Question<'_>,
         transport: Transport,
     ) -> Result<Vec<u8>, UpstreamError> {
-        let peers = self.peers.as_deref().map_err(|fault| UpstreamError::Tls(fault.clone()))?;
+        let peers = self.peers.as_ref().map_err(|fault| UpstreamError::Tls(fault.clone()))?;
+        let peers = &**peers.load_full();
         let limit = self.rules.read_timeout.unwrap_or(EXCHANGE_TIME);
         let most = self.attempts(peers.len());
         let mut turns = self.order.turns(peers);
@@ -218,6 +242,9 @@ impl Upstreams {
         let mut said = Err(UpstreamError::Nobody);
         while attempts < most && Instant::now() < deadline {
             let Some(turn) = turns.next(peers, self.rules.max_fails) else { break };
+            if turn.all_down {
+                self.broken.add_shared(1);
+            }
             if turn.all_down && self.rules.fail_fast {
                 return Err(UpstreamError::Unhealthy { upstreams: peers.len() });
             }
@@ -227,7 +254,11 @@ impl Upstreams {
             let (peer, until) = (turn.peer, deadline.min(Instant::now() + limit));
             let exchange = peer.exchange(&self.rules, query, question, transport);
             let upstream = peer.address();
+            let began = Instant::now();
             let asked = timeout_at(until, exchange).await;
+            if let Ok(Ok(reply)) = &asked {
+                peer.account.replied(rcode(reply), began.elapsed());
+            }
             match asked.unwrap_or(Err(UpstreamError::Timeout { upstream, limit })) {
                 Ok(reply) if self.rules.failover.contains(&rcode(&reply)) => {
                     unwanted += 1;
@@ -269,11 +300,13 @@ impl Upstreams {
     }
 }
 
-/// The upstreams of a directive.
-fn peers(forward: &Forward) -> Result<Vec<Arc<Peer>>, TlsFault> {
+/// The upstreams of a directive, and what has them followed.
+fn peers(forward: &Forward) -> Result<(Peers, Option<Sender<()>>), TlsFault> {
     let common = tls::Common::of(forward)?;
-    let peer = |to: &Upstream| Ok(Arc::new(Peer::new(to.address, common.with(to)?)));
-    forward.to.iter().map(peer).collect()
+    let peers = resolv::peers(&forward.to, &[], &common)?;
+    let peers = Arc::new(ArcSwap::from_pointee(peers));
+    let follow = resolv::follow(&forward.to, &common, &peers);
+    Ok((peers, follow))
 }
 
 /// Waits for an upstream at most so long.

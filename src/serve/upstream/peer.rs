@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::account::{Account, Exchanges};
 use super::health::Health;
 use super::message::{Question, truncated};
 use super::pool::{Keep, Pool};
@@ -20,11 +21,18 @@ pub(super) struct Peer {
     pub(super) health: Health,
     /// Connections that wait for another query.
     pool: Pool,
+    pub(super) account: Account,
 }
 
 impl Peer {
     pub(super) fn new(address: SocketAddr, secure: Option<Secure>) -> Self {
-        Self { address, secure, health: Health::default(), pool: Pool::default() }
+        Self {
+            address,
+            secure,
+            health: Health::default(),
+            pool: Pool::default(),
+            account: Account::default(),
+        }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -37,6 +45,11 @@ impl Peer {
 
     pub(super) fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// What has passed so far.
+    pub(super) fn read(&self) -> Exchanges {
+        self.account.read(self.address, self.secure.is_some())
     }
 
     /// Puts a query to it and awaits a reply that fits. Takes as long as that takes.

@@ -25,10 +25,12 @@ pub(super) async fn exchange(
     if let Some(mut kept) = peer.pool().take(&keep) {
         // Whatever fails here, the upstream may have hung up on a connection that was idle.
         if let Ok(reply) = ask(peer, &mut kept, query, question).await {
+            peer.account.kept.add_shared(1);
             peer.keep_open(kept, keep);
             return Ok(reply);
         }
     }
+    peer.account.new.add_shared(1);
     let mut connection = Connection::new(connect(peer, rules).await?);
     let reply = ask(peer, &mut connection, query, question).await?;
     peer.keep_open(connection, keep);
