@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::cached::Shelf;
+use super::explain::Explainer;
 use super::guard::Guard;
 use super::hosts::Hosts;
 use super::journal::{Errors, Journal, Log};
@@ -48,6 +49,8 @@ pub struct Block {
     pub(super) hosts: Option<Hosts>,
     /// What the configuration answers itself.
     pub(super) templates: Templates,
+    /// Who explains names.
+    pub(super) explainer: Option<Explainer>,
     listen: Vec<Listen>,
 }
 
@@ -76,6 +79,7 @@ impl Block {
             guard: Guard::new(&config.acl),
             hosts: config.hosts.as_ref().map(Hosts::new),
             templates: Templates::new(config),
+            explainer: None,
             listen: config.listen.clone(),
         }
     }

@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
@@ -70,8 +70,9 @@ struct Told<'t> {
 impl Oracle<'_> {
     /// Explains the name as it is written.
     fn tell(&self, out: &mut impl Write) -> anyhow::Result<u8> {
-        let explanation = self.explain(&self.asked.name)?;
-        self.write(&Told { explanation: &explanation, resolv_conf: None, walks: &[] }, "", out)?;
+        let explanation = self.explain(&self.asked.name)?.ok_or_else(|| self.not_told())?;
+        let told = Told { explanation: &explanation, resolv_conf: None, walks: &[] };
+        self.write(&told, "", &|_| String::new(), out)?;
         Ok(match explanation.status {
             Status::Missing => MISSING,
             Status::Unknown => UNKNOWN,
@@ -82,17 +83,23 @@ impl Oracle<'_> {
     /// Walks a search list, and explains the name at which that ends.
     fn walk(&self, conf: &ResolvConf, who: &str, out: &mut impl Write) -> anyhow::Result<u8> {
         let mut known: Vec<Explanation> = Vec::new();
+        let mut is_told = false;
         let mut walks = Vec::new();
         for libc in Libc::ALL {
             for candidate in libc.candidates(&self.asked.name, conf) {
                 if known.iter().all(|found| found.name != candidate) {
-                    known.push(self.explain(&candidate)?);
+                    let told = self.explain(&candidate)?;
+                    is_told |= told.is_some();
+                    known.push(told.unwrap_or_else(|| not_told_of(&candidate)));
                 }
             }
             let of = |name: &str| known.iter().find(|found| found.name == name);
             walks.push(libc.walk(&self.asked.name, conf, |name| {
                 of(name).map_or(Verdict::Missing, Verdict::of)
             }));
+        }
+        if !is_told {
+            return Err(self.not_told());
         }
         let last = walks.iter().find(|walk| walk.ends == End::Found).or(walks.first());
         let step = last.and_then(|walk| match walk.ends {
@@ -105,7 +112,11 @@ impl Oracle<'_> {
         let explanation =
             step.and_then(|step| of(&step.name)).context("there is no name to ask")?;
         let told = Told { explanation, resolv_conf: Some(conf), walks: &walks };
-        self.write(&told, who, out)?;
+        let by = |name: &str| {
+            let by = of(name).and_then(|found| found.by.clone());
+            by.unwrap_or_else(|| "nobody".to_owned())
+        };
+        self.write(&told, who, &by, out)?;
         let ends = |end: End| walks.iter().any(|walk| walk.ends == end);
         Ok(match (ends(End::Found) || ends(End::Unknown), ends(End::Failed)) {
             (true, _) => EXISTS,
@@ -114,7 +125,13 @@ impl Oracle<'_> {
         })
     }
 
-    fn write(&self, told: &Told<'_>, who: &str, out: &mut impl Write) -> anyhow::Result<()> {
+    fn write(
+        &self,
+        told: &Told<'_>,
+        who: &str,
+        by: &dyn Fn(&str) -> String,
+        out: &mut impl Write,
+    ) -> anyhow::Result<()> {
         if self.asked.output == Output::Json {
             serde_json::to_writer_pretty(&mut *out, told)?;
             return Ok(writeln!(out)?);
@@ -129,37 +146,45 @@ impl Oracle<'_> {
             if conf.too_long_for_musl {
                 writeln!(out, "musl reads no such search list: its line is too long\n")?;
             }
-            let by = |name: &str| self.by(name);
-            write_walks(out, told.walks, &by)?;
+            write_walks(out, told.walks, by)?;
         }
         Ok(write_text(out, told.explanation, self.asked.record_type.as_deref())?)
     }
 
-    fn by(&self, name: &str) -> String {
-        let explanation = self.explain(name).unwrap_or_default();
-        explanation.by.unwrap_or_else(|| "nobody".to_owned())
+    /// A server says nothing to us.
+    fn not_told(&self) -> anyhow::Error {
+        let server = self.asked.server.map(|server| server.to_string()).unwrap_or_default();
+        anyhow!(
+            "--server {server} explains nothing to us; let 'explain' of its 'kubernetes' name our \
+             network, and ask fingerpost itself"
+        )
     }
 
-    fn explain(&self, name: &str) -> anyhow::Result<Explanation> {
+    /// Explains a name; nothing where a server does not do so for us.
+    fn explain(&self, name: &str) -> anyhow::Result<Option<Explanation>> {
         let name = Name::parse(name).with_context(|| format!("{name} cannot be asked for"))?;
         if let Some(server) = self.asked.server {
             return ask_server(server, &name);
         }
+        Ok(Some(self.explain_here(&name)))
+    }
+
+    fn explain_here(&self, name: &Name) -> Explanation {
         let zone = |site: &&Site| {
             let zones = site.block.zones.iter().filter(|zone| name.is_within(zone));
             zones.map(|zone| zone.label_count() + 1).max().unwrap_or(0)
         };
         // The block with the longest zone, the first of several.
         let site = self.sites.iter().rev().filter(|site| zone(site) > 0).max_by_key(zone);
-        let Some(site) = site else { return Ok(elsewhere(&name, &[])) };
-        let forward = site.block.forward.as_ref().filter(|forward| forward.covers(&name));
+        let Some(site) = site else { return elsewhere(name, &[]) };
+        let forward = site.block.forward.as_ref().filter(|forward| forward.covers(name));
         let upstreams: Vec<String> = forward
             .iter()
             .flat_map(|forward| forward.addresses())
             .map(|address| address.to_string())
             .collect();
         let Some((registry, view)) = &site.cluster else {
-            return Ok(elsewhere(&name, &upstreams));
+            return elsewhere(name, &upstreams);
         };
         let settings = Settings { upstream: forward.is_some(), ..Settings::DEFAULT };
         let grounds = Grounds {
@@ -170,7 +195,18 @@ impl Oracle<'_> {
             endpoints_most: usize::MAX,
             now: None,
         };
-        Ok(explained(&grounds, &name))
+        explained(&grounds, name)
+    }
+}
+
+/// Of a name that a server explains to nobody: it may be another block's, without a cluster.
+fn not_told_of(name: &str) -> Explanation {
+    Explanation {
+        name: name.to_owned(),
+        status: Status::Forwarded,
+        by: Some("not told".to_owned()),
+        asks: Some(name.to_owned()),
+        ..Explanation::default()
     }
 }
 

@@ -301,7 +301,12 @@ fn blocks(
     let servers = which.iter().filter_map(|index| config.servers.get(*index));
     let block = |server: &ServerBlock| {
         let cluster = server.kubernetes.as_ref().and_then(|_| clusters.get(&server.block));
-        Block::new(server, cluster.map(|followed| followed.cluster.view())).told_to(journal, server)
+        let block = Block::new(server, cluster.map(|followed| followed.cluster.view()));
+        let block = block.told_to(journal, server);
+        match cluster {
+            Some(followed) => block.explained_by(followed.cluster.registry(), server),
+            None => block,
+        }
     };
     servers.map(block).collect()
 }

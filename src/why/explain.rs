@@ -63,7 +63,10 @@ struct Said {
 pub fn explain(grounds: &Grounds<'_>, name: &Name) -> Explanation {
     let place = Place::of(grounds.view, name);
     let said = ask(grounds, name);
-    let objects = place.key.as_ref().map(|key| Objects::of(grounds, key));
+    // Half a list tells nothing of what is missing.
+    let is_whole = !grounds.registry.is_restored() && !matches!(said.cause, Cause::Waiting(_));
+    let key = place.key.as_ref().filter(|_| is_whole);
+    let objects = key.map(|key| Objects::of(grounds, key));
     let objects = objects.as_ref();
     let mut explanation = Explanation {
         name: name.to_string(),
@@ -71,7 +74,7 @@ pub fn explain(grounds: &Grounds<'_>, name: &Name) -> Explanation {
         cause: said.cause.word().map(Into::into),
         by: by(grounds, &place, said.status),
         asks: None,
-        why: reason::of(said.cause, grounds, &place, objects),
+        why: reason::of(said.cause, grounds, &place, objects).or_else(|| restored(grounds)),
         records: said.records,
         more_records: said.more,
         view: Some(view(grounds)),
@@ -209,6 +212,12 @@ pub(super) fn record(line: &str) -> Option<RecordFacts> {
     let (owner, ttl) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
     let (_class, rtype, data) = (words.next()?, words.next()?.to_owned(), words.next()?.to_owned());
     Some(RecordFacts { owner, ttl, rtype, data })
+}
+
+/// The objects of a restored state are on the disk alone.
+fn restored(grounds: &Grounds<'_>) -> Option<String> {
+    let text = "the objects of this state are not at hand; see 'explain --snapshot FILE'";
+    grounds.registry.is_restored().then(|| text.to_owned())
 }
 
 fn by(grounds: &Grounds<'_>, place: &Place<'_>, status: Status) -> Option<String> {

@@ -15,6 +15,9 @@ use crate::zone::{Choice, Selectorless, unusable};
 /// How many findings of one sort are told of one Service.
 const FINDINGS_MOST: usize = 8;
 
+/// How many ports of a Service are compared with those of its endpoints.
+const PORTS_MOST: usize = 64;
+
 /// What looks wrong.
 pub(super) fn of(
     grounds: &Grounds<'_>,
@@ -85,7 +88,7 @@ impl Findings<'_, '_> {
             );
         }
         self.of_readiness(service);
-        for port in &service.ports {
+        for port in service.ports.iter().take(PORTS_MOST) {
             self.of_port(service, port);
         }
     }

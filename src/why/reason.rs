@@ -23,7 +23,7 @@ pub(super) fn of(
         Cause::NoSuchName => no_such_name(place),
         Cause::NoNamespace => no_namespace(grounds, labels),
         Cause::NoService => {
-            let ObjectKey { namespace, name } = &objects?.key;
+            let ObjectKey { namespace, name } = place.key.as_ref()?;
             format!("there is no Service {name} in namespace {namespace}")
         }
         Cause::NoEndpointLabel => no_label(objects?, labels.first()?),

@@ -16,6 +16,8 @@ mod dig;
 #[cfg(test)]
 mod endpoints;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod external_name;
 #[cfg(test)]
 mod filters;
