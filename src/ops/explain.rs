@@ -18,7 +18,7 @@ use crate::cluster::{Kind, KindSet};
 use crate::config::{Config, Explain, Kubernetes, Output, Pod, Run, ServerBlock};
 use crate::name::Name;
 use crate::registry::Registry;
-use crate::why::search::{End, Libc, ResolvConf, Verdict, Walk};
+use crate::why::search::{End, Libc, ResolvConf, Step, Verdict, Walk};
 use crate::why::{Explanation, Grounds, Status, elsewhere, explain as explained};
 use crate::why::{write_text, write_walks};
 use crate::zone::{View, Zone};
@@ -102,13 +102,24 @@ impl Oracle<'_> {
             return Err(self.not_told());
         }
         let last = walks.iter().find(|walk| walk.ends == End::Found).or(walks.first());
-        let step = last.and_then(|walk| match walk.ends {
-            End::Found | End::Failed => walk.steps.last(),
-            End::Unknown => walk.steps.iter().find(|step| step.verdict == Verdict::Unknown),
-            // What was meant, most likely.
-            End::Missing => walk.steps.first(),
-        });
         let of = |name: &str| known.iter().find(|found| found.name == name);
+        let has_near = |step: &&Step| of(&step.name).is_some_and(|found| !found.near.is_empty());
+        let step = last.and_then(|walk| {
+            let mut steps = walk.steps.iter();
+            let stop = walk.steps.last().filter(|step| step.verdict != Verdict::Refused);
+            match walk.ends {
+                End::Found => stop,
+                End::Failed => {
+                    stop.or_else(|| steps.clone().find(has_near)).or_else(|| steps.next())
+                }
+                // What was meant, most likely.
+                End::Missing => steps.clone().find(has_near).or_else(|| steps.next()),
+                End::Unknown => steps
+                    .clone()
+                    .find(has_near)
+                    .or_else(|| steps.find(|step| step.verdict == Verdict::Unknown)),
+            }
+        });
         let explanation =
             step.and_then(|step| of(&step.name)).context("there is no name to ask")?;
         let told = Told { explanation, resolv_conf: Some(conf), walks: &walks };

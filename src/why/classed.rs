@@ -39,13 +39,13 @@ pub(super) fn of(objects: &Objects<'_>, service: &Service) -> String {
     }
 }
 
-/// `2 of 3 ready`.
+/// `2 of 3 ready`, or `none`.
 pub(super) fn readiness(objects: &Objects<'_>) -> String {
     let counts = |found: &&EndpointFacts| {
         matches!(found.state, EndpointState::Ready | EndpointState::NotReady)
     };
     let all = objects.endpoints().iter().filter(counts).count();
-    format!("{} of {all} ready", objects.ready().count())
+    if all == 0 { "none".to_owned() } else { format!("{} of {all} ready", objects.ready().count()) }
 }
 
 /// The setting that the choice was made by, and whose it is.
@@ -76,7 +76,7 @@ fn why(objects: &Objects<'_>, choice: Choice, mismatch: Option<PortMismatch>) ->
         Choice::Managed => "a controller wrote an endpoint".to_owned(),
         Choice::Affinity => "sessionAffinity is set".to_owned(),
         Choice::TrafficPolicy => "internalTrafficPolicy is not Cluster".to_owned(),
-        Choice::NoReadyEndpoint => format!("{} endpoint addresses", readiness(objects)),
+        Choice::NoReadyEndpoint => "no endpoint is ready".to_owned(),
         Choice::Kubernetes => "clients dial the port of default/kubernetes".to_owned(),
         Choice::Setting => return "always the cluster IP".to_owned(),
     };

@@ -107,6 +107,8 @@ impl Near<'_, '_> {
     fn of_front(&mut self, front: &[&str], service: &[&str], key: &ObjectKey, zone: &Name) {
         let objects = super::objects::Objects::of(self.grounds, key);
         match front {
+            // It is there, and not ready.
+            [label] if objects.endpoints().iter().any(|found| found.label == *label) => {}
             [label] => {
                 let near: Vec<String> = objects
                     .ready()
