@@ -102,26 +102,9 @@ impl Oracle<'_> {
             return Err(self.not_told());
         }
         let last = walks.iter().find(|walk| walk.ends == End::Found).or(walks.first());
+        let explanation = last.and_then(|walk| meant(walk, &known));
+        let explanation = explanation.context("no name of the search list can be asked for")?;
         let of = |name: &str| known.iter().find(|found| found.name == name);
-        let has_near = |step: &&Step| of(&step.name).is_some_and(|found| !found.near.is_empty());
-        let step = last.and_then(|walk| {
-            let mut steps = walk.steps.iter();
-            let stop = walk.steps.last().filter(|step| step.verdict != Verdict::Refused);
-            match walk.ends {
-                End::Found => stop,
-                End::Failed => {
-                    stop.or_else(|| steps.clone().find(has_near)).or_else(|| steps.next())
-                }
-                // What was meant, most likely.
-                End::Missing => steps.clone().find(has_near).or_else(|| steps.next()),
-                End::Unknown => steps
-                    .clone()
-                    .find(has_near)
-                    .or_else(|| steps.find(|step| step.verdict == Verdict::Unknown)),
-            }
-        });
-        let explanation =
-            step.and_then(|step| of(&step.name)).context("there is no name to ask")?;
         let told = Told { explanation, resolv_conf: Some(conf), walks: &walks };
         let by = |name: &str| {
             let by = of(name).and_then(|found| found.by.clone());
@@ -208,6 +191,19 @@ impl Oracle<'_> {
         };
         explained(&grounds, name)
     }
+}
+
+/// Which name of a walk to explain: that at which it stops, or else the one that was meant, most likely.
+fn meant<'k>(walk: &Walk, known: &'k [Explanation]) -> Option<&'k Explanation> {
+    let of = |step: &Step| known.iter().find(|found| found.name == step.name);
+    let stop = walk.steps.last().filter(|step| step.verdict != Verdict::Refused);
+    if let (End::Found | End::Failed, Some(stop)) = (walk.ends, stop) {
+        return of(stop);
+    }
+    let mut steps = walk.steps.iter();
+    let misspelt = steps.clone().filter_map(of).find(|found| !found.near.is_empty());
+    let outside = || steps.clone().find(|step| step.verdict == Verdict::Unknown).and_then(of);
+    misspelt.or_else(outside).or_else(|| steps.next().and_then(of))
 }
 
 /// Of a name that a server explains to nobody: it may be another block's, without a cluster.

@@ -8,6 +8,9 @@ use crate::zone::{Choice, PortMismatch, Selectorless, unusable};
 
 /// What the Service of these objects is to DNS.
 pub(super) fn of(objects: &Objects<'_>, service: &Service) -> String {
+    if !objects.about.exposed {
+        return "not served, since its namespace does not exist or is not exposed".to_owned();
+    }
     if let Some(target) = &service.external_name {
         return match unusable(target) {
             Some(_) => format!("ExternalName: '{target}' is no name, so it does not exist"),
@@ -23,9 +26,7 @@ pub(super) fn of(objects: &Objects<'_>, service: &Service) -> String {
         }
         ClusterIps::Addresses(_) => {}
     }
-    let Some(record) = objects.record else {
-        return format!("{selector}: not served, since its namespace is not exposed");
-    };
+    let Some(record) = objects.record else { return format!("{selector}: not served yet") };
     if record.kind() == FrontKind::Ignored {
         return format!("{selector}: 'ignore empty_service' leaves out what has nobody ready");
     }

@@ -15,8 +15,11 @@ use crate::registry::Registry;
 use crate::zone::reverse::{claims_in, service_of};
 use crate::zone::{View, ViewZone, ZoneKind};
 
-/// The types that are asked for, in the order in which records are told.
-const TYPES: [u16; 8] = [1, 28, 5, 33, 12, 16, 2, 6];
+const A: u16 = 1;
+const PTR: u16 = 12;
+/// The types that are asked for, in the order in which records are told: A, AAAA, CNAME, SRV, PTR, TXT,
+/// NS and SOA.
+const TYPES: [u16; 8] = [A, 28, 5, 33, PTR, 16, 2, 6];
 /// How many records of one type are told: enough to see what a name answers; all endpoints are told
 /// beside them.
 const RECORDS_MOST: usize = 32;
@@ -136,7 +139,7 @@ fn key_of(labels: &[String]) -> Option<ObjectKey> {
 /// The first Service that claims the address of a reverse name.
 fn claimant(view: &View, name: &Name) -> Option<ObjectKey> {
     let mut query = Query::default();
-    query.read(&message(name, 12)).ok()?;
+    query.read(&message(name, PTR)).ok()?;
     let address = reverse_address(query.asked())?;
     let (cluster, claim) = claims_in(view.claims(address)?).next()?;
     let mut labels = crate::name::labels(service_of(cluster, claim)).map(text);
@@ -160,7 +163,7 @@ fn message(name: &Name, qtype: u16) -> Vec<u8> {
 pub(super) fn exists(grounds: &Grounds<'_>, name: &Name) -> bool {
     let mut out = vec![0; usize::from(answer::UDP_MOST)];
     let desk = desk(grounds, Transport::Udp);
-    let outcome = answer::answer(&desk, &message(name, 1), &mut Query::default(), &mut out);
+    let outcome = answer::answer(&desk, &message(name, A), &mut Query::default(), &mut out);
     matches!(outcome, Outcome::Reply { rcode: Rcode::NoError, .. } | Outcome::Chase(_))
 }
 
