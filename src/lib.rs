@@ -3,8 +3,8 @@
 //! Data moves in one direction: a source in [`cluster`] tells objects as a stream of changes,
 //! [`registry`] joins them, [`zone`] compiles what each name answers into one immutable view,
 //! [`answer`] makes a response of a query and a view, [`serve`] carries both over sockets, [`cache`]
-//! keeps what others have answered. [`front`] joins these three; [`config`] and [`ops`] make a
-//! program of it. `ARCHITECTURE.md` draws the whole house.
+//! keeps what others have answered. [`front`] joins these three; [`why`] explains what a name
+//! answers; [`config`] and [`ops`] make a program of it. `ARCHITECTURE.md` draws the whole house.
 //!
 //! # Objects in, answers out
 //!

@@ -124,6 +124,14 @@ pub enum Outcome {
     Chase(usize),
 }
 
+impl Outcome {
+    /// Whether it is a response with another code than NOERROR.
+    #[inline]
+    pub(crate) fn is_denial(self) -> bool {
+        matches!(self, Self::Reply { rcode, .. } if rcode != Rcode::NoError)
+    }
+}
+
 /// What a query is answered from, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Desk<'d> {

@@ -255,6 +255,11 @@ impl Query {
         self.qtype
     }
 
+    /// Where the question ends in the message.
+    pub(crate) fn question_end(&self) -> usize {
+        self.question_end
+    }
+
     /// The asked class; without meaning where no question could be read.
     pub fn qclass(&self) -> u16 {
         self.qclass

@@ -124,7 +124,6 @@ const OPTIONS: &[(&str, &str, Fate)] = &[
     ("kubernetes", "apiserver_burst", Ignored("one watch for each kind of object needs no rate")),
     ("kubernetes", "apiserver_max_inflight", Ignored("watches are one for each kind of object")),
     ("kubernetes", "apiserver_qps", Ignored("one watch for each kind of object needs no rate")),
-    ("kubernetes", "explain", Next("_explain names are not answered")),
     ("kubernetes", "multicluster", Unbuilt("the names of its zones would not exist")),
     ("kubernetes", "zonal", Unbuilt("zonal names would not exist")),
     ("loadbalance", "weighted", Unbuilt("addresses would be turned evenly")),

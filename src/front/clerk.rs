@@ -328,7 +328,13 @@ impl serve::Clerk for Clerk {
         } else {
             seat.answer_rewritten(place_at, work, out)
         };
-        let log = seat.block(*place).block.and_then(|block| block.log.as_ref());
+        let block = seat.block(*place).block;
+        if outcome.is_denial()
+            && block.is_some_and(|b| b.explains(query, outcome, asker.from().ip()))
+        {
+            return Step::Deferred;
+        }
+        let log = block.and_then(|block| block.log.as_ref());
         match outcome {
             Outcome::Reply { len, rcode, cause } => {
                 let answered = Answered {

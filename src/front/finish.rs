@@ -147,6 +147,7 @@ impl<'a> Asking<'a> {
         let block = self.plan.block(place);
         let block = block.and_then(|number| self.plan.blocks.get(number));
         let view = block.and_then(|block| block.view.as_ref()).map(|view| view.load_full());
+        let newest = view.clone();
         let view = view.as_deref();
         let ahead = view.and_then(|view| answer::Ahead::of(view, query.asked()));
         let Self { transport, rotation, .. } = self;
@@ -154,6 +155,14 @@ impl<'a> Asking<'a> {
         let work = Work { message, query: &query, read, ahead, asker, transport, rotation };
         let hosts = block.and_then(|block| block.hosts.as_ref()).map(|h| h.table.load_full());
         let outcome = decide(Source { block, view, hosts: hosts.as_deref() }, work, &mut out);
+        let from = self.client.from.ip();
+        if depth == 0
+            && let (Some(block), Some(view)) = (block, newest)
+            && block.explains(&query, outcome, from)
+            && let Some(said) = block.explanation(view, transport, message, &query).await
+        {
+            return Ok(said);
+        }
         let settings = block.map_or(&NO_BLOCK, |block| block.settings_for(query.asked()));
         let desk = answer::Desk { view, settings, transport: self.transport, rotation };
         let done = match outcome {

@@ -7,6 +7,7 @@
 
 mod cached;
 mod clerk;
+mod explain;
 mod finish;
 mod forwards;
 mod guard;

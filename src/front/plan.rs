@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::cached::Shelf;
+use super::explain::Explainer;
 use super::forwards::Forwards;
 use super::guard::Guard;
 use super::hosts::Hosts;
@@ -56,6 +57,8 @@ pub struct Block {
     pub(super) hosts: Option<Hosts>,
     /// What the configuration answers itself.
     pub(super) templates: Templates,
+    /// Who explains names.
+    pub(super) explainer: Option<Explainer>,
     /// Nothing acts before the cluster's names are looked at.
     plain: bool,
     listen: Vec<Listen>,
@@ -92,6 +95,7 @@ impl Block {
             guard,
             hosts,
             templates,
+            explainer: None,
             plain,
             listen: config.listen.clone(),
         }

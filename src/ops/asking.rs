@@ -5,9 +5,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
-use crate::answer::{answers_in, rcode_name};
+use crate::answer::answers_in;
 use crate::name::{Name, labels};
 use crate::why::Explanation;
 
@@ -18,8 +18,8 @@ const TYPE_AND_CLASS: [u8; 4] = [0, 16, 0, 1];
 /// RD, which a forwarder in between may want; one question.
 const HEADER: [u8; 12] = [0x66, 0x70, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
 
-/// What the server says of a name.
-pub(super) fn ask_server(server: SocketAddr, name: &Name) -> anyhow::Result<Explanation> {
+/// What the server says of a name; nothing where it does not explain it to us.
+pub(super) fn ask_server(server: SocketAddr, name: &Name) -> anyhow::Result<Option<Explanation>> {
     let asked = name.prepend(crate::why::LABEL).with_context(|| {
         format!("{name} is too long to be asked of a server with '_explain.' in front of it")
     })?;
@@ -32,15 +32,10 @@ pub(super) fn ask_server(server: SocketAddr, name: &Name) -> anyhow::Result<Expl
         .map(|line| labels(&line.data).map(String::from_utf8_lossy).collect())
         .collect();
     if lines.is_empty() {
-        let rcode = response.get(3).map_or(0, |octet| octet & 0xf);
-        bail!(
-            "--server {server} explains nothing to us ({}); let 'explain' of its 'kubernetes' name our \
-             network, and ask fingerpost itself",
-            rcode_name(rcode).unwrap_or("an unknown code"),
-        );
+        return Ok(None);
     }
-    Explanation::read(lines.iter().map(|line| &**line))
-        .with_context(|| format!("--server {server} is of another version"))
+    let read = Explanation::read(lines.iter().map(|line| &**line));
+    read.map(Some).with_context(|| format!("--server {server} is of another version"))
 }
 
 fn exchange(server: SocketAddr, message: &[u8]) -> std::io::Result<Vec<u8>> {

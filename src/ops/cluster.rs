@@ -76,6 +76,11 @@ impl Cluster {
         self.registry.view()
     }
 
+    /// What its view is made of.
+    pub(super) fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
+    }
+
     /// Has the last known good state written once more, where one is kept.
     pub(super) fn write_down(&self) {
         if let Some(writer) = &self.snapshot {

@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
@@ -18,7 +18,7 @@ use crate::cluster::{Kind, KindSet};
 use crate::config::{Config, Explain, Forward, Kubernetes, Output, Pod, Run, ServerBlock};
 use crate::name::Name;
 use crate::registry::Registry;
-use crate::why::search::{End, Libc, ResolvConf, Verdict, Walk};
+use crate::why::search::{End, Libc, ResolvConf, Step, Verdict, Walk};
 use crate::why::{Explanation, Grounds, Status, elsewhere, explain as explained};
 use crate::why::{write_text, write_walks};
 use crate::zone::{View, Zone};
@@ -70,8 +70,9 @@ struct Told<'t> {
 impl Oracle<'_> {
     /// Explains the name as it is written.
     fn tell(&self, out: &mut impl Write) -> anyhow::Result<u8> {
-        let explanation = self.explain(&self.asked.name)?;
-        self.write(&Told { explanation: &explanation, resolv_conf: None, walks: &[] }, "", out)?;
+        let explanation = self.explain(&self.asked.name)?.ok_or_else(|| self.not_told())?;
+        let told = Told { explanation: &explanation, resolv_conf: None, walks: &[] };
+        self.write(&told, "", &|_| String::new(), out)?;
         Ok(match explanation.status {
             Status::Missing => MISSING,
             Status::Unknown => UNKNOWN,
@@ -82,11 +83,14 @@ impl Oracle<'_> {
     /// Walks a search list, and explains the name at which that ends.
     fn walk(&self, conf: &ResolvConf, who: &str, out: &mut impl Write) -> anyhow::Result<u8> {
         let mut known: Vec<Explanation> = Vec::new();
+        let mut is_told = false;
         let mut walks = Vec::new();
         for libc in Libc::ALL {
             for candidate in libc.candidates(&self.asked.name, conf) {
                 if known.iter().all(|found| found.name != candidate) {
-                    known.push(self.explain(&candidate)?);
+                    let told = self.explain(&candidate)?;
+                    is_told |= told.is_some();
+                    known.push(told.unwrap_or_else(|| not_told_of(&candidate)));
                 }
             }
             let of = |name: &str| known.iter().find(|found| found.name == name);
@@ -94,18 +98,19 @@ impl Oracle<'_> {
                 of(name).map_or(Verdict::Missing, Verdict::of)
             }));
         }
+        if !is_told {
+            return Err(self.not_told());
+        }
         let last = walks.iter().find(|walk| walk.ends == End::Found).or(walks.first());
-        let step = last.and_then(|walk| match walk.ends {
-            End::Found | End::Failed => walk.steps.last(),
-            End::Unknown => walk.steps.iter().find(|step| step.verdict == Verdict::Unknown),
-            // What was meant, most likely.
-            End::Missing => walk.steps.first(),
-        });
+        let explanation = last.and_then(|walk| meant(walk, &known));
+        let explanation = explanation.context("no name of the search list can be asked for")?;
         let of = |name: &str| known.iter().find(|found| found.name == name);
-        let explanation =
-            step.and_then(|step| of(&step.name)).context("there is no name to ask")?;
         let told = Told { explanation, resolv_conf: Some(conf), walks: &walks };
-        self.write(&told, who, out)?;
+        let by = |name: &str| {
+            let by = of(name).and_then(|found| found.by.clone());
+            by.unwrap_or_else(|| "nobody".to_owned())
+        };
+        self.write(&told, who, &by, out)?;
         let ends = |end: End| walks.iter().any(|walk| walk.ends == end);
         Ok(match (ends(End::Found) || ends(End::Unknown), ends(End::Failed)) {
             (true, _) => EXISTS,
@@ -114,7 +119,13 @@ impl Oracle<'_> {
         })
     }
 
-    fn write(&self, told: &Told<'_>, who: &str, out: &mut impl Write) -> anyhow::Result<()> {
+    fn write(
+        &self,
+        told: &Told<'_>,
+        who: &str,
+        by: &dyn Fn(&str) -> String,
+        out: &mut impl Write,
+    ) -> anyhow::Result<()> {
         if self.asked.output == Output::Json {
             serde_json::to_writer_pretty(&mut *out, told)?;
             return Ok(writeln!(out)?);
@@ -129,39 +140,47 @@ impl Oracle<'_> {
             if conf.too_long_for_musl {
                 writeln!(out, "musl reads no such search list: its line is too long\n")?;
             }
-            let by = |name: &str| self.by(name);
-            write_walks(out, told.walks, &by)?;
+            write_walks(out, told.walks, by)?;
         }
         Ok(write_text(out, told.explanation, self.asked.record_type.as_deref())?)
     }
 
-    fn by(&self, name: &str) -> String {
-        let explanation = self.explain(name).unwrap_or_default();
-        explanation.by.unwrap_or_else(|| "nobody".to_owned())
+    /// A server says nothing to us.
+    fn not_told(&self) -> anyhow::Error {
+        let server = self.asked.server.map(|server| server.to_string()).unwrap_or_default();
+        anyhow!(
+            "--server {server} explains nothing to us; let 'explain' of its 'kubernetes' name our \
+             network, and ask fingerpost itself"
+        )
     }
 
-    fn explain(&self, name: &str) -> anyhow::Result<Explanation> {
+    /// Explains a name; nothing where a server does not do so for us.
+    fn explain(&self, name: &str) -> anyhow::Result<Option<Explanation>> {
         let name = Name::parse(name).with_context(|| format!("{name} cannot be asked for"))?;
         if let Some(server) = self.asked.server {
             return ask_server(server, &name);
         }
+        Ok(Some(self.explain_here(&name)))
+    }
+
+    fn explain_here(&self, name: &Name) -> Explanation {
         let zone = |site: &&Site| {
             let zones = site.block.zones.iter().filter(|zone| name.is_within(zone));
             zones.map(|zone| zone.label_count() + 1).max().unwrap_or(0)
         };
         // The block with the longest zone, the first of several.
         let site = self.sites.iter().rev().filter(|site| zone(site) > 0).max_by_key(zone);
-        let Some(site) = site else { return Ok(elsewhere(&name, &[])) };
+        let Some(site) = site else { return elsewhere(name, &[]) };
         let upstreams: Vec<String> = site
             .block
             .forward
             .iter()
-            .filter(|forward| forward.covers(&name))
+            .filter(|forward| forward.covers(name))
             .flat_map(Forward::addresses)
             .map(|address| address.to_string())
             .collect();
         let Some((registry, view)) = &site.cluster else {
-            return Ok(elsewhere(&name, &upstreams));
+            return elsewhere(name, &upstreams);
         };
         let settings = Settings { upstream: !upstreams.is_empty(), ..Settings::DEFAULT };
         let grounds = Grounds {
@@ -172,7 +191,31 @@ impl Oracle<'_> {
             endpoints_most: usize::MAX,
             now: None,
         };
-        Ok(explained(&grounds, &name))
+        explained(&grounds, name)
+    }
+}
+
+/// Which name of a walk to explain: that at which it stops, or else the one that was meant, most likely.
+fn meant<'k>(walk: &Walk, known: &'k [Explanation]) -> Option<&'k Explanation> {
+    let of = |step: &Step| known.iter().find(|found| found.name == step.name);
+    let stop = walk.steps.last().filter(|step| step.verdict != Verdict::Refused);
+    if let (End::Found | End::Failed, Some(stop)) = (walk.ends, stop) {
+        return of(stop);
+    }
+    let mut steps = walk.steps.iter();
+    let misspelt = steps.clone().filter_map(of).find(|found| !found.near.is_empty());
+    let outside = || steps.clone().find(|step| step.verdict == Verdict::Unknown).and_then(of);
+    misspelt.or_else(outside).or_else(|| steps.next().and_then(of))
+}
+
+/// Of a name that a server explains to nobody: it may be another block's, without a cluster.
+fn not_told_of(name: &str) -> Explanation {
+    Explanation {
+        name: name.to_owned(),
+        status: Status::Forwarded,
+        by: Some("not told".to_owned()),
+        asks: Some(name.to_owned()),
+        ..Explanation::default()
     }
 }
 

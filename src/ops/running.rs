@@ -318,7 +318,11 @@ fn blocks(
         if let Some(fault) = block.fault() {
             return Err(fault.clone().into());
         }
-        Ok(block.told_to(journal, server).searched_for(loops, server))
+        let block = block.told_to(journal, server).searched_for(loops, server);
+        Ok(match cluster {
+            Some(followed) => block.explained_by(followed.cluster.registry(), server),
+            None => block,
+        })
     };
     servers.map(block).collect()
 }

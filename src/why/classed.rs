@@ -8,6 +8,9 @@ use crate::zone::{Choice, PortMismatch, Selectorless, unusable};
 
 /// What the Service of these objects is to DNS.
 pub(super) fn of(objects: &Objects<'_>, service: &Service) -> String {
+    if !objects.about.exposed {
+        return "not served, since its namespace does not exist or is not exposed".to_owned();
+    }
     if let Some(target) = &service.external_name {
         return match unusable(target) {
             Some(_) => format!("ExternalName: '{target}' is no name, so it does not exist"),
@@ -23,9 +26,7 @@ pub(super) fn of(objects: &Objects<'_>, service: &Service) -> String {
         }
         ClusterIps::Addresses(_) => {}
     }
-    let Some(record) = objects.record else {
-        return format!("{selector}: not served, since its namespace is not exposed");
-    };
+    let Some(record) = objects.record else { return format!("{selector}: not served yet") };
     if record.kind() == FrontKind::Ignored {
         return format!("{selector}: 'ignore empty_service' leaves out what has nobody ready");
     }
@@ -45,13 +46,13 @@ pub(super) fn of(objects: &Objects<'_>, service: &Service) -> String {
     }
 }
 
-/// `2 of 3 ready`.
+/// `2 of 3 ready`, or `none`.
 pub(super) fn readiness(objects: &Objects<'_>) -> String {
     let counts = |found: &&EndpointFacts| {
         matches!(found.state, EndpointState::Ready | EndpointState::NotReady)
     };
     let all = objects.endpoints().iter().filter(counts).count();
-    format!("{} of {all} ready", objects.ready().count())
+    if all == 0 { "none".to_owned() } else { format!("{} of {all} ready", objects.ready().count()) }
 }
 
 /// The setting that the choice was made by, and whose it is.
@@ -82,7 +83,7 @@ fn why(objects: &Objects<'_>, choice: Choice, mismatch: Option<PortMismatch>) ->
         Choice::Managed => "a controller wrote an endpoint".to_owned(),
         Choice::Affinity => "sessionAffinity is set".to_owned(),
         Choice::TrafficPolicy => "internalTrafficPolicy is not Cluster".to_owned(),
-        Choice::NoReadyEndpoint => format!("{} endpoint addresses", readiness(objects)),
+        Choice::NoReadyEndpoint => "no endpoint is ready".to_owned(),
         Choice::Kubernetes => "clients dial the port of default/kubernetes".to_owned(),
         Choice::Setting => return "always the cluster IP".to_owned(),
     };

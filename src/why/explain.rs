@@ -15,8 +15,11 @@ use crate::registry::Registry;
 use crate::zone::reverse::{claims_in, service_of};
 use crate::zone::{View, ViewZone, ZoneKind};
 
-/// The types that are asked for, in the order in which records are told.
-const TYPES: [u16; 8] = [1, 28, 5, 33, 12, 16, 2, 6];
+const A: u16 = 1;
+const PTR: u16 = 12;
+/// The types that are asked for, in the order in which records are told: A, AAAA, CNAME, SRV, PTR, TXT,
+/// NS and SOA.
+const TYPES: [u16; 8] = [A, 28, 5, 33, PTR, 16, 2, 6];
 /// How many records of one type are told: enough to see what a name answers; all endpoints are told
 /// beside them.
 const RECORDS_MOST: usize = 32;
@@ -63,7 +66,10 @@ struct Said {
 pub fn explain(grounds: &Grounds<'_>, name: &Name) -> Explanation {
     let place = Place::of(grounds.view, name);
     let said = ask(grounds, name);
-    let objects = place.key.as_ref().map(|key| Objects::of(grounds, key));
+    // Half a list tells nothing of what is missing.
+    let is_whole = !grounds.registry.is_restored() && !matches!(said.cause, Cause::Waiting(_));
+    let key = place.key.as_ref().filter(|_| is_whole);
+    let objects = key.map(|key| Objects::of(grounds, key));
     let objects = objects.as_ref();
     let mut explanation = Explanation {
         name: name.to_string(),
@@ -71,7 +77,7 @@ pub fn explain(grounds: &Grounds<'_>, name: &Name) -> Explanation {
         cause: said.cause.word().map(Into::into),
         by: by(grounds, &place, said.status),
         asks: None,
-        why: reason::of(said.cause, grounds, &place, objects),
+        why: reason::of(said.cause, grounds, &place, objects).or_else(|| restored(grounds)),
         records: said.records,
         more_records: said.more,
         view: Some(view(grounds)),
@@ -133,7 +139,7 @@ fn key_of(labels: &[String]) -> Option<ObjectKey> {
 /// The first Service that claims the address of a reverse name.
 fn claimant(view: &View, name: &Name) -> Option<ObjectKey> {
     let mut query = Query::default();
-    query.read(&message(name, 12)).ok()?;
+    query.read(&message(name, PTR)).ok()?;
     let address = reverse_address(query.asked())?;
     let (cluster, claim) = claims_in(view.claims(address)?).next()?;
     let mut labels = crate::name::labels(service_of(cluster, claim)).map(text);
@@ -157,7 +163,7 @@ fn message(name: &Name, qtype: u16) -> Vec<u8> {
 pub(super) fn exists(grounds: &Grounds<'_>, name: &Name) -> bool {
     let mut out = vec![0; usize::from(answer::UDP_MOST)];
     let desk = desk(grounds, Transport::Udp);
-    let outcome = answer::answer(&desk, &message(name, 1), &mut Query::default(), &mut out);
+    let outcome = answer::answer(&desk, &message(name, A), &mut Query::default(), &mut out);
     matches!(outcome, Outcome::Reply { rcode: Rcode::NoError, .. } | Outcome::Chase(_))
 }
 
@@ -209,6 +215,12 @@ pub(super) fn record(line: &str) -> Option<RecordFacts> {
     let (owner, ttl) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
     let (_class, rtype, data) = (words.next()?, words.next()?.to_owned(), words.next()?.to_owned());
     Some(RecordFacts { owner, ttl, rtype, data })
+}
+
+/// The objects of a restored state are on the disk alone.
+fn restored(grounds: &Grounds<'_>) -> Option<String> {
+    let text = "the objects of this state are not at hand; see 'explain --snapshot FILE'";
+    grounds.registry.is_restored().then(|| text.to_owned())
 }
 
 fn by(grounds: &Grounds<'_>, place: &Place<'_>, status: Status) -> Option<String> {

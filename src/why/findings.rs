@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::classed::readiness;
 use super::explain::{Grounds, Place};
 use super::facts::{EndpointFacts, EndpointState, Finding, port_name, protocol_word};
 use super::near::is_near;
@@ -14,6 +13,9 @@ use crate::zone::{Choice, Selectorless, unusable};
 
 /// How many findings of one sort are told of one Service.
 const FINDINGS_MOST: usize = 8;
+
+/// How many ports of a Service are compared with those of its endpoints.
+const PORTS_MOST: usize = 64;
 
 /// What looks wrong.
 pub(super) fn of(
@@ -85,7 +87,7 @@ impl Findings<'_, '_> {
             );
         }
         self.of_readiness(service);
-        for port in &service.ports {
+        for port in service.ports.iter().take(PORTS_MOST) {
             self.of_port(service, port);
         }
     }
@@ -111,16 +113,21 @@ impl Findings<'_, '_> {
         if objects.ready().next().is_some() || !objects.about.exposed || !wanted {
             return;
         }
-        let has_any =
-            objects.endpoints().iter().any(|found| found.state == EndpointState::NotReady);
-        let cure = match (has_any, service.has_selector) {
+        let is_waiting = |found: &&EndpointFacts| found.state == EndpointState::NotReady;
+        let waiting = objects.endpoints().iter().filter(is_waiting).count();
+        let cure = match (waiting > 0, service.has_selector) {
             (true, _) => "see why they are not ready",
             (false, true) => "see whether its selector fits the labels of any pod",
             (false, false) => {
                 "write Endpoints of its name, or a slice with the label kubernetes.io/service-name"
             }
         };
-        let readiness = format!("of its endpoints, {}", readiness(objects));
+        let readiness = match waiting {
+            0 if objects.endpoints().is_empty() => "it has no endpoints".to_owned(),
+            0 => "it has no endpoint that may be published".to_owned(),
+            1 => "its one endpoint is not ready".to_owned(),
+            n => format!("none of its {n} endpoints is ready"),
+        };
         match objects.record.map(Record::kind) {
             Some(FrontKind::NoneReady | FrontKind::Ignored) => {
                 self.of_the_service(format!("{readiness}, so the name does not exist; {cure}"));
@@ -214,15 +221,18 @@ impl Findings<'_, '_> {
     fn of_strays(&mut self, grounds: &Grounds<'_>) {
         let ObjectKey { namespace, name } = &self.objects.key.clone();
         let has_endpoints = self.objects.sources().iter().any(|source| source.ignored.is_none());
+        let selector = self.objects.known().map(|service| service.has_selector);
+        // One without a selector waits for what somebody has written.
+        let any = selector == Some(false) && !has_endpoints;
         let unlabelled = grounds.registry.odd_in(namespace).into_iter().filter(|(oddity, key)| {
-            *oddity == Oddity::UnlabelledSlice && (!has_endpoints || key.name.starts_with(&**name))
+            *oddity == Oddity::UnlabelledSlice && (any || key.name.starts_with(&**name))
         });
         for (_, key) in unlabelled.take(FINDINGS_MOST) {
             let text =
                 "it has no label kubernetes.io/service-name and belongs to no Service; add it";
             self.add("EndpointSlice", &key.name, text);
         }
-        if has_endpoints || self.objects.known().is_none_or(|service| service.has_selector) {
+        if !any {
             return;
         }
         let mut strays = Vec::new();

@@ -1,6 +1,8 @@
 //! Names that exist and are one edit away from one that does not: "did you mean".
 
 use super::explain::{Grounds, Place, exists, is_served};
+use super::facts::protocol_word;
+use super::objects::Objects;
 use crate::cluster::ObjectKey;
 use crate::name::{MAX_LABEL, Name};
 use crate::zone::ZoneKind;
@@ -24,7 +26,8 @@ pub(super) fn names(grounds: &Grounds<'_>, name: &Name, place: &Place<'_>) -> Ve
     match place.zone {
         None => near.of_zones(name),
         Some(zone) if zone.zone.kind == ZoneKind::Forward => {
-            near.of_labels(&place.labels, &zone.zone.name);
+            let labels: Vec<&str> = place.labels.iter().map(|label| &**label).collect();
+            near.of_labels(&labels, &zone.zone.name);
         }
         Some(_) => {}
     }
@@ -65,23 +68,19 @@ impl Near<'_, '_> {
             let written = format!("{}.", end.join("."));
             if !front.is_empty() && is_near(&written, &zone_name.to_string()) {
                 self.try_name(front, zone_name);
-                self.of_labels(
-                    &front.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>(),
-                    zone_name,
-                );
+                self.of_labels(front, zone_name);
             }
         }
     }
 
     /// A label in front of the zone may be misspelt, missing, or stand in another's place.
-    fn of_labels(&mut self, labels: &[String], zone: &Name) {
-        let labels: Vec<&str> = labels.iter().map(|label| &**label).collect();
+    fn of_labels(&mut self, labels: &[&str], zone: &Name) {
         let Some((last, rest)) = labels.split_last() else { return };
         for top in TOPS.into_iter().filter(|top| is_near(top, last)) {
             self.try_name(&[rest, &[top]].concat(), zone);
         }
         if !TOPS.contains(last) {
-            self.try_name(&[&labels[..], &["svc"]].concat(), zone);
+            self.try_name(&[labels, &["svc"]].concat(), zone);
             return;
         }
         let Some((namespace, front)) = rest.split_last() else { return };
@@ -105,8 +104,10 @@ impl Near<'_, '_> {
 
     /// A port or an endpoint of a Service that exists.
     fn of_front(&mut self, front: &[&str], service: &[&str], key: &ObjectKey, zone: &Name) {
-        let objects = super::objects::Objects::of(self.grounds, key);
+        let objects = Objects::of(self.grounds, key);
         match front {
+            // It is there, and not ready.
+            [label] if objects.endpoints().iter().any(|found| found.label == *label) => {}
             [label] => {
                 let near: Vec<String> = objects
                     .ready()
@@ -121,9 +122,9 @@ impl Near<'_, '_> {
             [port, protocol] => {
                 let ports = objects.known().map(|known| known.ports.clone()).unwrap_or_default();
                 for known in ports.iter().filter(|known| !known.name.is_empty()) {
-                    let protocol_word = super::facts::protocol_word(known.protocol);
                     let name = format!("_{}", known.name);
-                    let proto = format!("_{}", protocol_word.to_ascii_lowercase());
+                    let word = protocol_word(known.protocol).to_ascii_lowercase();
+                    let proto = format!("_{word}");
                     let is = |one: &str, other: &str| {
                         one == other || is_near(one, other) || one.strip_prefix('_') == Some(other)
                     };

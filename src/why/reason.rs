@@ -4,11 +4,14 @@ use super::explain::{Grounds, Place};
 use super::facts::{EndpointFacts, EndpointState, port_name};
 use super::objects::Objects;
 use crate::answer::{Cause, Failure};
-use crate::cluster::{Kind, ObjectKey, Service, ServicePort};
+use crate::cluster::{Kind, ObjectKey};
 use crate::zone::record::{FrontKind, Record, Unusable};
 
 /// Of a name outside.
 pub(super) const NOT_OURS: &str = "no zone here holds the name, and there is no upstream to ask";
+
+/// How many ports are named in a sentence.
+const PORTS_MOST: usize = 16;
 
 /// What there is to say; nothing where all is plain.
 pub(super) fn of(
@@ -23,7 +26,7 @@ pub(super) fn of(
         Cause::NoSuchName => no_such_name(place),
         Cause::NoNamespace => no_namespace(grounds, labels),
         Cause::NoService => {
-            let ObjectKey { namespace, name } = &objects?.key;
+            let ObjectKey { namespace, name } = place.key.as_ref()?;
             format!("there is no Service {name} in namespace {namespace}")
         }
         Cause::NoEndpointLabel => no_label(objects?, labels.first()?),
@@ -37,7 +40,12 @@ pub(super) fn of(
                 }
                 _ => "endpoint names exist with a ready endpoint only",
             };
-            format!("{ready} of {total} endpoints of {namespace}/{name} are ready, and {what}")
+            match total {
+                0 => format!("{namespace}/{name} has no endpoints, and {what}"),
+                _ => format!(
+                    "{ready} of {total} endpoints of {namespace}/{name} are ready, and {what}"
+                ),
+            }
         }
         Cause::BelowAlias => "nothing exists below an ExternalName Service".into(),
         Cause::UnusableAlias(why) => {
@@ -104,13 +112,24 @@ fn no_label(objects: &Objects<'_>, label: &str) -> String {
 }
 
 fn no_port(objects: &Objects<'_>) -> String {
-    let ports = objects.known().map(|service: &Service| service.ports.iter()).into_iter().flatten();
-    let named = ports.filter(|port| !port.name.is_empty());
-    let shown = |port: &ServicePort| port_name(&port.name, port.protocol);
-    let shown: Vec<String> = named.map(shown).collect();
     let ObjectKey { namespace, name } = &objects.key;
+    let Some(record) = objects.record else {
+        return format!("{namespace}/{name} has no such port");
+    };
+    // What stands for the Service has its ports: itself behind a cluster IP, else its endpoints.
+    let is_itself = record.kind() == FrontKind::Cluster;
+    let own = record.ports().filter(|_| is_itself);
+    let of_endpoints = record.endpoints().filter(|_| !is_itself);
+    let of_endpoints = of_endpoints.into_iter().flat_map(|all| all.named().map(|(port, _)| port));
+    let mut shown: Vec<String> = own
+        .chain(of_endpoints)
+        .filter(|port| !port.name.is_empty())
+        .map(|port| port_name(&String::from_utf8_lossy(port.name), port.protocol))
+        .collect();
+    shown.truncate(PORTS_MOST);
+    let whose = if is_itself { "its" } else { "its endpoints'" };
     if shown.is_empty() {
-        return format!("{namespace}/{name} has no named port");
+        return format!("{namespace}/{name} has no such port; {whose} ports have no names");
     }
-    format!("{namespace}/{name} has no such port; its named ports: {}", shown.join(", "))
+    format!("{namespace}/{name} has no such port; {whose} named ports: {}", shown.join(", "))
 }

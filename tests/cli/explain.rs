@@ -160,8 +160,7 @@ const POINTED: &[(&str, i32, &[&str])] = &[
         "unlabelled.shop",
         3,
         &[
-            "0 of 0 endpoints of shop/unlabelled are ready, and a headless Service exists with a \
-                 ready endpoint only",
+            "shop/unlabelled has no endpoints, and a headless Service exists with a ready endpoint only",
             "EndpointSlice/shop/unlabelled-1: it has no label kubernetes.io/service-name and belongs \
                  to no Service; add it",
         ],
@@ -191,8 +190,7 @@ const POINTED: &[(&str, i32, &[&str])] = &[
             "0 of 2 endpoints of shop/asleep are ready, and a headless Service exists with a ready \
                  endpoint only",
             "10.1.0.1 not ready asleep-0 EndpointSlice/asleep-1",
-            "Service/shop/asleep: of its endpoints, 0 of 2 ready, so the name does not exist; see why \
-                 they are not ready",
+            "Service/shop/asleep: none of its 2 endpoints is ready, so the name does not exist; see why they are not ready",
         ],
     ),
     (
@@ -201,8 +199,7 @@ const POINTED: &[(&str, i32, &[&str])] = &[
         &[
             "Service/shop/orders: the annotation fingerpost.dev/selectorless is 'endpoint', and is \
                  ignored; write auto, endpoints or cluster-ip",
-            "Service/shop/orders: of its endpoints, 0 of 0 ready, so nobody answers behind the cluster \
-                 IP; write Endpoints of its name, or a slice with the label kubernetes.io/service-name",
+            "Service/shop/orders: it has no endpoints, so nobody answers behind the cluster IP; write Endpoints of its name, or a slice with the label kubernetes.io/service-name",
             "Endpoints/shop/order: it is for a Service order, which there is not; is orders meant?",
         ],
     ),
@@ -220,7 +217,7 @@ const POINTED: &[(&str, i32, &[&str])] = &[
         "bare.other",
         3,
         &[
-            "classed selector-less, without a cluster IP, so as headless: its endpoints, 0 of 0 ready",
+            "classed selector-less, without a cluster IP, so as headless: its endpoints, none",
             "Service/other/bare: there is no clusterIP, which an API server would give it; write one, \
                  or None for a headless Service",
         ],

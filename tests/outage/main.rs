@@ -9,6 +9,8 @@ mod ask;
 #[cfg(test)]
 mod authority;
 #[cfg(test)]
+mod explained;
+#[cfg(test)]
 #[allow(dead_code)] // The watches' tests use the rest.
 #[path = "../fake_api/mod.rs"]
 mod fake_api;

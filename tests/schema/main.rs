@@ -18,6 +18,8 @@ mod ede;
 #[cfg(test)]
 mod endpoints;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod external_name;
 #[cfg(test)]
 mod filters;

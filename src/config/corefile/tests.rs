@@ -146,10 +146,6 @@ fn options_without_effect_are_warned_of() {
         ("namespaces Shop", "4:12: no namespace can have the name 'Shop'"),
         ("fallthrough ip6.arpa", "4:13: no zone of 'kubernetes' has anything to do with ip6.arpa."),
         (
-            "explain 10.0.0.0/8",
-            "4:1: 'explain' of 'kubernetes' is not in effect yet: _explain names are not answered",
-        ),
-        (
             "manifests a\nkubeconfig k",
             "5:1: 'kubeconfig' has no effect beside 'manifests', which is where objects come from",
         ),
