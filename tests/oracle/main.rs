@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
+mod explained;
+#[cfg(test)]
 mod garbage;
 #[cfg(test)]
 mod model;
