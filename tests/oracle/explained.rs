@@ -13,7 +13,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::model::A;
+use crate::model::{A, ZONE};
+use crate::universe::{NAMESPACES, SERVICES};
 use crate::wire::Ask;
 use crate::world::{At, World, names, reply, world};
 
@@ -47,6 +48,14 @@ fn addresses(told: &Explanation) -> [BTreeSet<&str>; 2] {
     [records.map(|record| &*record.data).collect(), ready.map(|found| &*found.address).collect()]
 }
 
+/// Of every Service its own name, and that of its endpoints.
+fn own_names() -> Vec<String> {
+    let sides = ["svc", "endpoints"];
+    let keys = NAMESPACES.iter().flat_map(|namespace| SERVICES.map(|name| (name, namespace)));
+    keys.flat_map(|(name, space)| sides.map(|side| format!("{name}.{space}.{side}.{ZONE}")))
+        .collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 60,
@@ -66,8 +75,8 @@ proptest! {
             endpoints_most: usize::MAX,
             now: None,
         };
-        let names = names();
-        for name in drawn.iter().map(|index| index.get(&names)) {
+        let (names, own) = (names(), own_names());
+        for name in drawn.iter().map(|index| index.get(&names)).chain(&own) {
             let Ok(asked) = Name::parse(name) else { continue };
             let told = explain(&grounds, &asked);
             prop_assert_eq!(told.status.word(), answered(&grounds, name), "{}", name);
@@ -83,7 +92,8 @@ proptest! {
             // Whatever stands for a Service, these are its endpoints.
             let is_all = name.split('.').nth(2) == Some("endpoints");
             let is_headless = told.service.as_ref().is_some_and(|service| {
-                service.cluster_ips == ["None"] && name.split('.').nth(2) == Some("svc")
+                let svc = name.split('.').nth(2) == Some("svc");
+                svc && service.cluster_ips == ["None"] && service.external_name.is_none()
             });
             if told.status == Status::Exists && (is_all || is_headless) {
                 let [records, ready] = addresses(&told);
