@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::facts::{
-    EndpointFacts, Explanation, PortFacts, ServiceFacts, SourceFacts, Status, ViewFacts,
+    EndpointFacts, Explanation, PortFacts, RecordFacts, ServiceFacts, SourceFacts, Status,
+    ViewFacts,
 };
 use super::search::{End, Verdict, Walk};
 
@@ -122,10 +123,9 @@ fn write_records(
     explanation: &Explanation,
     only: Option<&str>,
 ) -> io::Result<()> {
-    // An alias stands in front of whatever is asked for.
-    let is_wanted = |rtype: &str| only.is_none_or(|only| only == rtype || rtype == "CNAME");
     let mut table = Table::default();
-    let records = explanation.records.iter().filter(|record| is_wanted(&record.rtype));
+    let is_wanted = |record: &&RecordFacts| only.is_none_or(|only| record.is_told_for(only));
+    let records = explanation.records.iter().filter(is_wanted);
     for record in records {
         let ttl = record.ttl.to_string();
         table.row([&*record.owner, &ttl, &record.rtype, &record.data]);
