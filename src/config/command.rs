@@ -124,6 +124,8 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
         Sub::Dump(options) => Ok(Command::Dump(run(options)?)),
         Sub::Explain { explain, run: options } => {
             let ExplainOptions { name, record_type, from, resolv_conf, server, output } = explain;
+            // ANY is every type there is.
+            let record_type = record_type.filter(|rtype| rtype != "ANY");
             let quick = &options.quick;
             let of_snapshot =
                 quick.snapshot.is_some() && quick.kubeconfig.is_none() && quick.context.is_none();
