@@ -16,6 +16,7 @@ use super::hosts::Table;
 use super::journal::{Answer, Entry, Log};
 use super::meter::{Answered, Maker, Meter, duration_bucket, nanoseconds};
 use super::plan::{Block, NO_BLOCK, Plan};
+use super::transfer;
 use crate::answer::{self, Ahead, Cause, Outcome, Query, Rcode, Reject, Transport};
 use crate::cache::Reader;
 use crate::config::AclAction;
@@ -229,8 +230,15 @@ impl serve::Clerk for Clerk {
         let source = seat.block(*place);
         let mut outcome = decide(source, work, out);
         let at = seat.plan.cell(asker.door(), *place);
-        if outcome == Outcome::Forward {
-            outcome = seat.kept(*place, at, work, now, out).unwrap_or(outcome);
+        match outcome {
+            Outcome::Forward => {
+                outcome = seat.kept(*place, at, work, now, out).unwrap_or(outcome);
+            }
+            Outcome::Transfer => {
+                let source = seat.block(*place);
+                outcome = transfer::judge(source.block, &desk(source, work), work, out);
+            }
+            _ => {}
         }
         let log = seat.block(*place).block.and_then(|block| block.log.as_ref());
         match outcome {
@@ -252,7 +260,8 @@ impl serve::Clerk for Clerk {
                 *cell = Some(at);
                 if let Some(log) = log {
                     let response = out.get(..len).unwrap_or_default();
-                    let answer = Answer { response, rcode: rcode as u8, cause: Some(cause) };
+                    let (octets, cause) = (len, Some(cause));
+                    let answer = Answer { response, octets, rcode: rcode as u8, cause };
                     entries.extend(log.note(message, query, asker.client(), Some(&answer)));
                 }
                 Step::Reply(len)
@@ -264,6 +273,7 @@ impl serve::Clerk for Clerk {
                 Step::Silence
             }
             Outcome::Forward | Outcome::Chase(_) => Step::Deferred,
+            Outcome::Transfer => Step::Several,
         }
     }
 
@@ -282,7 +292,7 @@ impl serve::Clerk for Clerk {
 
 /// Who makes a response that is not an upstream's.
 #[inline]
-fn maker(cause: Cause) -> Maker {
+pub(super) fn maker(cause: Cause) -> Maker {
     match cause {
         Cause::NotOurs | Cause::Malformed | Cause::NotServed => Maker::Server,
         Cause::Identity => Maker::Chaos,
@@ -290,6 +300,7 @@ fn maker(cause: Cause) -> Maker {
         Cause::Hosts => Maker::Hosts,
         Cause::Kept(_) => Maker::Cache,
         Cause::Template => Maker::Template,
+        Cause::Transfer | Cause::NoTransfer(_) => Maker::Transfer,
         _ => Maker::Kubernetes,
     }
 }
@@ -307,14 +318,20 @@ pub(super) struct Work<'w> {
     pub(super) rotation: u32,
 }
 
+/// What answers come from, and how, for one query.
+#[inline]
+pub(super) fn desk<'s>(source: Source<'s>, work: Work<'_>) -> answer::Desk<'s> {
+    let Source { block, view, .. } = source;
+    let settings = block.map_or(&NO_BLOCK, |block| block.settings_for(work.query.asked()));
+    answer::Desk { view, settings, transport: work.transport, rotation: work.rotation }
+}
+
 /// Answers from what the block has, in CoreDNS's order of directives.
 #[inline]
 pub(super) fn decide(source: Source<'_>, work: Work<'_>, out: &mut [u8]) -> Outcome {
-    let Source { block, view, .. } = source;
-    let Work { message, query, read, ahead, transport, rotation, .. } = work;
-    let settings = block.map_or(&NO_BLOCK, |block| block.settings_for(query.asked()));
-    let desk = answer::Desk { view, settings, transport, rotation };
-    match (read, block) {
+    let Work { message, query, read, ahead, .. } = work;
+    let desk = desk(source, work);
+    match (read, source.block) {
         (Err(Reject::Silence), _) => Outcome::Silence,
         (Err(Reject::Rcode(rcode)), _) => {
             answer::error(&desk, message, query, rcode, Cause::Malformed, out)

@@ -15,11 +15,13 @@ mod local;
 mod meter;
 mod plan;
 mod template;
+mod transfer;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 
 use crate::serve::{self, Client};
 use crate::{answer, config};
@@ -47,6 +49,8 @@ const _: () = assert!(
 pub struct Front {
     plan: Arc<ArcSwap<Plan>>,
     rotations: AtomicU32,
+    /// A permit for each zone that may be handed over at a time.
+    transfers: Arc<Semaphore>,
     past: Mutex<Past>,
 }
 
@@ -65,6 +69,7 @@ impl Front {
         Arc::new(Self {
             plan: Arc::new(ArcSwap::from_pointee(Plan::new(blocks))),
             rotations: AtomicU32::new(0),
+            transfers: Arc::new(Semaphore::new(transfer::TRANSFERS)),
             past: Mutex::default(),
         })
     }
@@ -121,6 +126,10 @@ impl serve::Desk for Front {
 
     async fn finish(&self, query: Vec<u8>, client: Client) -> Option<Vec<u8>> {
         self.finish_query(&query, client).await
+    }
+
+    fn several(&self, query: Vec<u8>, client: Client) -> Option<Box<dyn serve::Messages>> {
+        Some(Box::new(self.hand_over(query, client)?))
     }
 }
 

@@ -13,6 +13,7 @@ use super::hosts::Hosts;
 use super::journal::{Errors, Journal, Log};
 use super::meter::{Counts, Meter};
 use super::template::Templates;
+use super::transfer::Transfers;
 use crate::answer::{self, Asked, Identity, Settings};
 use crate::cache::{HALVES, HalfKind};
 use crate::config::{Forward, Listen, ServerBlock, host_name};
@@ -48,6 +49,8 @@ pub struct Block {
     pub(super) hosts: Option<Hosts>,
     /// What the configuration answers itself.
     pub(super) templates: Templates,
+    /// Who is handed its zones.
+    pub(super) transfers: Transfers,
     listen: Vec<Listen>,
 }
 
@@ -56,10 +59,12 @@ impl Block {
     /// its `log` and `errors` say, unless it is [`Block::told_to`] somebody.
     pub fn new(config: &ServerBlock, view: Option<Arc<ArcSwap<View>>>) -> Self {
         let forward = config.forward.as_ref();
+        let transfers = Transfers::new(&config.transfer);
         let settings = Settings {
             payload: config.bufsize,
             recursion: forward.is_some(),
             upstream: forward.is_some(),
+            transfer: !transfers.is_empty(),
             ede: config.kubernetes.as_ref().is_none_or(|kubernetes| kubernetes.ede),
             minimal: config.minimal,
             identity: identity(config),
@@ -76,6 +81,7 @@ impl Block {
             guard: Guard::new(&config.acl),
             hosts: config.hosts.as_ref().map(Hosts::new),
             templates: Templates::new(config),
+            transfers,
             listen: config.listen.clone(),
         }
     }
@@ -179,6 +185,12 @@ impl Plan {
     #[inline]
     pub(super) fn block(&self, place: usize) -> Option<usize> {
         self.zones.get(place).map(|zone| zone.1)
+    }
+
+    /// What shapes an answer about this name, in whichever block.
+    pub(super) fn settings_for(&self, asked: &Asked) -> &Settings {
+        let block = self.block(self.choose(asked)).and_then(|number| self.blocks.get(number));
+        block.map_or(&NO_BLOCK, |block| block.settings_for(asked))
     }
 
     /// The cell of a meter for a query that came to this door and whose zone has this place.

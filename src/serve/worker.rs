@@ -166,7 +166,8 @@ impl<D: Desk> Worker<D> {
             let (query, envelope, room) = batch.exchange(slot);
             match clerk.answer(slot, query, Asker::datagram(envelope, bound), room) {
                 Step::Reply(length) => batch.reply(slot, length),
-                Step::Silence => silences += 1,
+                // What only a stream can carry is none.
+                Step::Silence | Step::Several => silences += 1,
                 Step::Deferred if defer(common, batch, slot, socket, bound) => deferred += 1,
                 Step::Deferred => overloads += 1,
             }

@@ -24,4 +24,4 @@ pub use endpoints::{Drop, Inputs};
 pub use spec::{
     DEFAULT_TTL, Fallthrough, MAX_TTL, NamespaceFilter, Pods, Selectorless, Spec, Zone, ZoneKind,
 };
-pub use view::{Delta, Falls, SOA_LEN, SOA_POINTERS, State, View, ViewZone};
+pub use view::{Delta, Falls, SOA_LEN, SOA_POINTERS, ServicePlace, State, View, ViewZone};

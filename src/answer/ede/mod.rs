@@ -7,7 +7,7 @@ mod text;
 
 use std::fmt::{self, Write};
 
-use super::cause::{Cause, Failure, KeptAs};
+use super::cause::{Cause, Failure, KeptAs, NoTransfer};
 use super::kept::Kept;
 use super::message::Told;
 use super::query::{OPT, Query, Rcode};
@@ -29,7 +29,7 @@ const OPTION_MOST: usize = OPTION_HEAD + TEXT_MOST;
 
 /// Info codes (RFC 8914, section 4).
 mod code {
-    use super::{Cause, Failure, KeptAs, Rcode};
+    use super::{Cause, Failure, KeptAs, NoTransfer, Rcode};
     use crate::answer::write::rtype;
 
     const OTHER: u16 = 0;
@@ -38,6 +38,7 @@ mod code {
     const NOT_READY: u16 = 14;
     const BLOCKED: u16 = 15;
     const FILTERED: u16 = 17;
+    const PROHIBITED: u16 = 18;
     const STALE_NXDOMAIN: u16 = 19;
     const NOT_AUTHORITATIVE: u16 = 20;
     const NOT_SUPPORTED: u16 = 21;
@@ -53,6 +54,7 @@ mod code {
             | Cause::Identity
             | Cause::Hosts
             | Cause::Template
+            | Cause::Transfer
             | Cause::Malformed
             | Cause::Kept(KeptAs::New) => return None,
             Cause::Kept(KeptAs::Stale) => stale(rcode),
@@ -62,6 +64,9 @@ mod code {
             Cause::Filtered => FILTERED,
             Cause::NotOurs => NOT_AUTHORITATIVE,
             Cause::NotServed => NOT_SUPPORTED,
+            Cause::NoTransfer(NoTransfer::Unlisted | NoTransfer::Stranger) => PROHIBITED,
+            Cause::NoTransfer(NoTransfer::NotAZone | NoTransfer::Datagram) => NOT_SUPPORTED,
+            Cause::NoTransfer(NoTransfer::NoSerial | NoTransfer::TooMany) => OTHER,
             Cause::Upstream(Failure::Unreachable | Failure::Nobody) => NO_REACHABLE_AUTHORITY,
             Cause::Upstream(Failure::Unusable) => NETWORK_ERROR,
             Cause::NoData
