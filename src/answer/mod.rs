@@ -33,7 +33,7 @@ pub use reply::Section;
 pub use resolve::Ahead;
 pub use resolve::reverse_address;
 pub use transfer::{ZoneTransfer, transfer};
-pub use walk::{Line, records, walk};
+pub use walk::{Line, Told, records, told, transfer_query, walk};
 pub use written::{Record, Said, written};
 
 use crate::zone::record::{self, QNAME_POINTER};

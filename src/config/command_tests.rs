@@ -33,7 +33,7 @@ fn name(text: &str) -> Name {
 
 /// Wrong command lines, and the line that each is answered with.
 const FAULTS: &[(&str, &str)] = &[
-    ("", "no command is given; write serve, check or dump ('fingerpost --help' says more)"),
+    ("", "no command is given; write serve, check, dump or diff ('fingerpost --help' says more)"),
     ("sevre", "unrecognized subcommand 'sevre'; tip: a similar subcommand exists: 'serve'"),
     (
         "serve --lsten 1.1.1.1:53",
@@ -287,7 +287,7 @@ fn the_other_commands() {
         told.log,
         LogOptions { format: LogFormat::Json, level: LogLevel::Trace, quiet: false }
     );
-    assert!(matches!(run("dump --manifests m"), Ok(Command::Dump(_))));
+    assert!(matches!(run("dump --manifests m"), Ok(Command::Dump { from: None, .. })));
     assert_eq!(
         run("check -c Corefile --manifests m"),
         Ok(Command::Check { corefile: Some("Corefile".into()), manifests: vec!["m".into()] })

@@ -33,6 +33,11 @@ pub use local::local_addresses;
 pub use meter::{
     AtCache, Counts, DURATIONS, FIRST_DURATION, Histogram, Maker, RCODES, SIZES, TYPES,
 };
+/// Reads a record as zone files have it, of one line; `None` where that is none.
+pub fn read_record(text: &str) -> Option<answer::Record> {
+    template::record::parse(text, answer::Section::Answer)
+}
+
 pub use plan::{Block, Series, Shelved, server_label};
 
 /// Far enough apart that no two threads turn sets of addresses in step.

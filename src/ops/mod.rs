@@ -3,6 +3,7 @@
 
 mod check;
 mod cluster;
+mod diff;
 mod dump;
 mod hand_over;
 mod http;
@@ -13,11 +14,13 @@ mod pid;
 mod probes;
 mod pulse;
 mod readiness;
+mod records;
 mod reload;
 mod run;
 mod running;
 
 pub use check::check;
+pub use diff::diff;
 pub use dump::dump;
 pub use logs::start as start_logs;
 pub use run::serve;

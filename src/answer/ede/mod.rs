@@ -106,21 +106,24 @@ mod code {
 
 /// Whether a message says, by an extended error, that it may be out of date.
 pub(super) fn says_stale(message: &[u8]) -> bool {
+    errors_in(message).any(|(code, _)| code::is_stale(code))
+}
+
+/// The extended errors of a message with a question: codes and texts.
+pub(super) fn errors_in(message: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let opt = Told::read(message)
         .and_then(|told| told.section(2).flatten().find(|found| found.rtype == OPT));
     let mut options = opt.and_then(|opt| message.get(opt.data..opt.end)).unwrap_or(&[]);
-    while let Some((&[o0, o1, l0, l1], rest)) = options.split_first_chunk::<4>() {
-        let len = usize::from(u16::from_be_bytes([l0, l1]));
-        let Some((data, behind)) = rest.split_at_checked(len) else { return false };
-        if u16::from_be_bytes([o0, o1]) == OPTION
-            && let Some(&code) = data.first_chunk()
-            && code::is_stale(u16::from_be_bytes(code))
-        {
-            return true;
-        }
+    let all = std::iter::from_fn(move || {
+        let (&[o0, o1, l0, l1], rest) = options.split_first_chunk::<4>()?;
+        let (data, behind) = rest.split_at_checked(usize::from(u16::from_be_bytes([l0, l1])))?;
         options = behind;
-    }
-    false
+        Some((u16::from_be_bytes([o0, o1]), data))
+    });
+    all.filter(|(option, _)| *option == OPTION).filter_map(|(_, data)| {
+        let (code, text) = data.split_first_chunk()?;
+        Some((u16::from_be_bytes(*code), text))
+    })
 }
 
 /// The extended errors of one response, on the stack: options of an OPT record, one behind the other.

@@ -6,11 +6,13 @@
 
 mod line;
 mod set;
+mod told;
 
 use std::net::IpAddr;
 
 pub use line::Line;
 pub(crate) use set::WireRecord;
+pub use told::{Told, told, transfer_query};
 
 use super::query::Asked;
 use super::resolve::locate;

@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::decode::{self, CHECK, PREFIX};
+use super::encode::MAGIC;
 use super::{Header, Origin, Packed, VERSION};
 use crate::cluster::Object;
 
@@ -233,7 +234,7 @@ impl From<io::Error> for Refusal {
 /// them or none. Only the packed octets are held besides, a few megabytes for a large cluster.
 pub fn load(place: &Place, origin: &Origin, mut sink: impl FnMut(Object)) -> Loaded {
     let file = place.file.display();
-    let result = read(place, origin).and_then(|(header, body)| {
+    let result = whole(&place.file, Some(origin)).and_then(|(header, body)| {
         // The same octets were decoded a moment ago.
         decode::objects(&body, &mut sink)?;
         Ok(header)
@@ -268,11 +269,34 @@ pub fn load(place: &Place, origin: &Origin, mut sink: impl FnMut(Object)) -> Loa
     }
 }
 
-/// The header and the body of a file that is whole and ours.
-fn read(place: &Place, origin: &Origin) -> Result<(Header, Vec<u8>), Refusal> {
+/// Whether a file begins as one of a state does.
+pub fn is_one(file: &mut impl Read) -> io::Result<bool> {
+    let mut head = Vec::new();
+    file.take(MAGIC.len() as u64).read_to_end(&mut head)?;
+    Ok(head == MAGIC)
+}
+
+/// Reads the state in a file for somebody who only looks at it: of whichever origin it is, and whatever
+/// is wrong with it, the file stays as it is. The error is one line that names it.
+pub fn read(path: &Path, mut sink: impl FnMut(Object)) -> Result<Header, String> {
+    let why = |refusal: Refusal| match refusal {
+        Refusal::None => "it is not there".to_owned(),
+        Refusal::Foreign(why) | Refusal::Damaged(why) | Refusal::Unreadable(why) => why,
+    };
+    let told = |refusal: Refusal| {
+        let why = why(refusal);
+        format!("snapshot {} cannot be used: {why}; take another one", path.display())
+    };
+    let (header, body) = whole(path, None).map_err(told)?;
+    decode::objects(&body, &mut sink).map_err(|flaw| told(flaw.into()))?;
+    Ok(header)
+}
+
+/// The header and the body of a file that is whole, and of this origin where one is named.
+fn whole(path: &Path, origin: Option<&Origin>) -> Result<(Header, Vec<u8>), Refusal> {
     let mut options = OpenOptions::new();
     // A named pipe would otherwise wait for somebody to write.
-    let file = options.read(true).custom_flags(libc::O_NONBLOCK).open(&place.file)?;
+    let file = options.read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(Refusal::Unreadable("it is not a regular file".to_owned()));
@@ -300,7 +324,7 @@ fn read(place: &Place, origin: &Origin) -> Result<(Header, Vec<u8>), Refusal> {
         return Err(Refusal::Foreign(why));
     }
     let (header, promise) = decode::header(fields)?;
-    if let Some(difference) = origin.difference(&header.origin) {
+    if let Some(difference) = origin.and_then(|origin| origin.difference(&header.origin)) {
         return Err(Refusal::Foreign(difference));
     }
     let before = (head.len() + CHECK) as u64;

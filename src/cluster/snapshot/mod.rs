@@ -22,7 +22,7 @@ use super::KindSet;
 
 pub use super::packed::Stored;
 pub use encode::{Packed, pack};
-pub use file::{Loaded, Place, StoreError, clean, load, store};
+pub use file::{Loaded, Place, StoreError, clean, is_one, load, read, store};
 pub use origin::Origin;
 pub use writer::{Notifier, Tally, Writer};
 

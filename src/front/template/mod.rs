@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod pattern;
-mod record;
+pub(super) mod record;
 
 use std::fmt::Write;
 use std::net::IpAddr;
