@@ -37,17 +37,26 @@ pub fn walk(view: &View, zone: &ViewZone, mut visit: impl FnMut(Line)) {
     }
 }
 
-/// Visits the records of one name and type, its own alone: an alias is not followed.
-pub fn records(view: &View, name: &Name, qtype: u16, visit: &mut impl FnMut(Line)) {
-    let (mut asked, mut set) = (Asked::default(), RecordSet::default());
+/// Visits the records of one name and type, its own alone: an alias is not followed. `buffer` is room
+/// to write them into, used again and again.
+pub fn records(
+    view: &View,
+    name: &Name,
+    qtype: u16,
+    buffer: &mut Vec<u8>,
+    visit: &mut impl FnMut(Line),
+) {
+    let mut asked = Asked::default();
     if asked.read(name.as_wire()).is_none() {
         return;
     }
+    let mut set = RecordSet::within(std::mem::take(buffer));
     set.take_up(view, &asked, qtype);
     while set.advance() {
         let WireRecord { rtype, ttl, data, .. } = set.record(&[]);
         visit(Line { owner: name.clone(), rtype, ttl, data: data.into() });
     }
+    *buffer = set.into_room();
 }
 
 /// A way through all records of a zone. Whoever walks it names the same view and zone at each step.

@@ -56,6 +56,16 @@ pub(super) fn types_of(node: &Node<'_>) -> &'static [u16] {
 }
 
 impl RecordSet {
+    /// One that writes into this room.
+    pub(super) fn within(buffer: Vec<u8>) -> Self {
+        Self { buffer, ..Self::default() }
+    }
+
+    /// The room that it wrote into.
+    pub(super) fn into_room(self) -> Vec<u8> {
+        self.buffer
+    }
+
     /// Takes up the records of a name and type: its own alone, an alias is not followed. Then
     /// [`RecordSet::advance`] goes to the first.
     pub(super) fn take_up(&mut self, view: &View, asked: &Asked, qtype: u16) {

@@ -102,7 +102,7 @@ mod tests {
     /// The SOA record of `a.`, its data uncompressed.
     fn soa() -> Vec<u8> {
         let data = b"\x02NS\x01a\0\x01h\x01a\0\0\0\x01\x02\0\0\0\x03\0\0\0\x04\0\0\0\x05\0\0\0\x06";
-        [&b"\x01A\0\0\x06\0\x01\0\0\0\x05\0\x22"[..], data].concat()
+        [&b"\x01A\0\0\x06\0\x01\0\0\0\x05\0\x1f"[..], data].concat()
     }
 
     #[test]
