@@ -194,7 +194,7 @@ fn ask(grounds: &Grounds<'_>, name: &Name) -> Said {
                 said.status = Status::Forwarded;
                 break;
             }
-            Outcome::Silence => {}
+            Outcome::Silence | Outcome::Transfer => {}
         }
     }
     said
