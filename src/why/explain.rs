@@ -197,6 +197,10 @@ fn ask(grounds: &Grounds<'_>, name: &Name) -> Said {
             Outcome::Silence | Outcome::Transfer => {}
         }
     }
+    // That of one type is nothing about a name that has others.
+    if said.cause == Cause::NoData && !said.records.is_empty() {
+        said.cause = Cause::Plain;
+    }
     said
 }
 

@@ -278,7 +278,7 @@ pub fn is_one(file: &mut impl Read) -> io::Result<bool> {
 
 /// Why a state cannot be looked at.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("snapshot {}: {why}", .file.display())]
+#[error("snapshot {} cannot be used: {why}", .file.display())]
 pub struct LookError {
     file: PathBuf,
     why: String,
@@ -299,8 +299,8 @@ pub fn look(path: &Path, mut sink: impl FnMut(Object)) -> Result<Header, LookErr
             Refusal::None => {
                 "it does not exist; name a file that 'serve --snapshot' has written".into()
             }
-            Refusal::Damaged(why) => format!("it is damaged: {why}"),
-            Refusal::Foreign(why) => why,
+            Refusal::Damaged(why) => format!("it is damaged: {why}; take another one"),
+            Refusal::Foreign(why) => format!("{why}; take another one"),
             Refusal::Unreadable(why) => format!("it cannot be read: {why}"),
         };
         LookError { file: path.into(), why }
