@@ -206,6 +206,11 @@ pub(super) fn parse_upstreams(text: &str) -> Result<Vec<Upstream>, String> {
         _ => (plain.to_owned(), None),
     };
     if let Some(address) = upstream_address(&bare, port) {
+        if address.port() == 0 {
+            return Err(format!(
+                "'{text}' has port 0, at which nobody answers; leave it out for {port}"
+            ));
+        }
         return Ok(vec![Upstream { protocol, server_name, ..Upstream::plain(address) }]);
     }
     if encrypted {
@@ -257,6 +262,7 @@ pub(crate) fn read_resolv_conf(path: &Path) -> Result<Vec<Upstream>, String> {
             (words.next() == Some("nameserver")).then(|| words.next()).flatten()
         })
         .filter_map(|word| upstream_address(word, DNS_PORT))
+        .filter(|address| address.port() != 0)
         .map(|address| Upstream { file: Some(path.into()), ..Upstream::plain(address) })
         .collect();
     if servers.is_empty() {
@@ -386,6 +392,14 @@ mod tests {
             (
                 "tls://dns.quad9.net",
                 "'tls://dns.quad9.net' has no address behind '://'; write one such as tls://9.9.9.9",
+            ),
+            (
+                "127.0.0.1:0",
+                "'127.0.0.1:0' has port 0, at which nobody answers; leave it out for 53",
+            ),
+            (
+                "tls://[::1%a.example]:0",
+                "'tls://[::1%a.example]:0' has port 0, at which nobody answers; leave it out for 853",
             ),
             ("fe80::1%eth0", "'fe80::1%eth0': addresses with an interface are not built yet"),
             (

@@ -8,9 +8,6 @@ use crate::answer::{Asked, is_within};
 use crate::config::{Acl, AclAction, AclRule};
 use crate::name::Name;
 
-/// The type ANY: a rule that names it fits every type.
-const ANY: u16 = 255;
-
 /// The `acl` directives of a block, in their order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Guard(Vec<Acl>);
@@ -39,8 +36,7 @@ impl Guard {
 }
 
 fn fits(rule: &AclRule, qtype: u16, from: IpAddr) -> bool {
-    let of_type = |wanted: &u16| *wanted == qtype || *wanted == ANY;
-    (rule.types.is_empty() || rule.types.iter().any(of_type))
+    (rule.types.is_empty() || rule.types.contains(&qtype))
         && (rule.sources.is_empty() || rule.sources.iter().any(|net| net.contains(from)))
 }
 
@@ -52,6 +48,7 @@ mod tests {
 
     const A: u16 = 1;
     const AAAA: u16 = 28;
+    const ANY: u16 = 255;
 
     fn rule(action: AclAction, types: &[u16], sources: &[&str]) -> AclRule {
         let sources = sources.iter().map(|net| Cidr::parse(net).unwrap()).collect();
@@ -90,9 +87,10 @@ mod tests {
             ("db.example", AAAA, "203.0.113.9", Filter),
             ("db.example", AAAA, "192.0.2.1", Allow),
             ("db.corp.example", AAAA, "2001:db8::1", Allow),
-            ("db.corp.example", A, "198.51.100.1", Block),
-            ("db.corp.example", A, "::ffff:198.51.100.1", Block),
-            ("db.corp.example", A, "198.51.101.1", Allow),
+            ("db.corp.example", ANY, "198.51.100.1", Block),
+            ("db.corp.example", ANY, "::ffff:198.51.100.1", Block),
+            ("db.corp.example", A, "198.51.100.1", Allow),
+            ("db.corp.example", ANY, "198.51.101.1", Allow),
         ] {
             let found = guard.judge(asked(name).asked(), qtype, from.parse().unwrap());
             assert_eq!(found, expected, "{name} {qtype} {from}");

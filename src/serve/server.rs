@@ -112,7 +112,14 @@ impl Default for Options {
 
 /// The sockets, until all workers have drained theirs: a closed socket's share of the clients would
 /// go to the others, what it holds would be lost.
-type Kept = Arc<Mutex<Option<Sockets>>>;
+type Kept = Arc<Mutex<Keeping>>;
+
+/// What is kept of the sockets.
+struct Keeping {
+    sockets: Option<Sockets>,
+    /// Somebody else has been given them, and may go on with them.
+    shared: bool,
+}
 
 /// A running server. Dropped, it stops at once and waits for its threads.
 pub struct Server {
@@ -156,7 +163,7 @@ impl Server {
         let watch = Watch { stage: stage.subscribe(), wake: Arc::new(reader) };
         let common = Arc::new(Common::new(desk, options, runtime.handle.clone(), &stage));
         let kept = sockets.try_clone().map_err(start("a worker"))?;
-        let kept = Arc::new(Mutex::new(Some(kept)));
+        let kept = Arc::new(Mutex::new(Keeping { sockets: Some(kept), shared: false }));
         let (seats, listeners) = share_out(sockets, workers);
         let (alive, ended) = mpsc::channel(1);
 
@@ -205,8 +212,13 @@ impl Server {
     /// The sockets, for another server to answer from; [`Server::give_away`] is how this one ends
     /// then. An error is one of the kernel's, or says that the server has stopped.
     pub fn sockets(&self) -> io::Result<Sockets> {
-        let kept = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.as_ref().ok_or_else(|| io::Error::other("the server has stopped"))?.try_clone()
+        let mut kept = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let refusing = *self.stage.borrow() == Stage::Refusing;
+        let sockets = kept.sockets.as_ref().filter(|_| !refusing);
+        let sockets = sockets.ok_or_else(|| io::Error::other("the server has stopped"))?;
+        let sockets = sockets.try_clone()?;
+        kept.shared = true;
+        Ok(sockets)
     }
 
     /// What it has done so far.
@@ -216,8 +228,13 @@ impl Server {
 
     /// Stops, without waiting for it. The first time: nothing new is accepted, what has arrived is
     /// answered, deferred queries get [`Options::grace`]. The second time: at once.
+    ///
+    /// Whoever asks later is refused by the kernel at once, unless [`Server::sockets`] has given the
+    /// sockets to somebody else, who may go on with them.
     pub fn stop(&self) {
-        self.advance(Stage::next);
+        let kept = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let drain = if kept.shared { Stage::Draining } else { Stage::Refusing };
+        self.advance(|stage| if stage == Stage::Serving { drain } else { Stage::Halted });
     }
 
     /// Stops, without waiting for it, and leaves what is queued on the sockets to whoever has them
@@ -262,18 +279,11 @@ pub(super) enum Stage {
     Serving,
     /// What is queued is for somebody else.
     Given,
-    /// What is queued is still answered.
+    /// What is queued is still answered, on sockets that somebody else may have too.
     Draining,
+    /// What is queued is still answered, and nothing more is let in.
+    Refusing,
     Halted,
-}
-
-impl Stage {
-    fn next(self) -> Self {
-        match self {
-            Self::Serving => Self::Draining,
-            Self::Given | Self::Draining | Self::Halted => Self::Halted,
-        }
-    }
 }
 
 /// How a worker learns of a stop.
@@ -401,7 +411,7 @@ impl<D: Desk> Supervisor<D> {
             }
         }
         runtime.end();
-        *kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        kept.lock().unwrap_or_else(PoisonError::into_inner).sockets = None;
     }
 }
 

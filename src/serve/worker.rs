@@ -5,14 +5,14 @@
 //! by: one datagram when there is little to do, so that nothing ever waits for a batch to fill.
 #![forbid(unsafe_code)]
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tracing::error;
+use tracing::{debug, error};
 
 use super::server::{Common, Stage, Watch};
 use super::shares::Full;
@@ -75,9 +75,8 @@ impl<D: Desk> Worker<D> {
         seats: Vec<Seat>,
         watch: Watch,
     ) -> Self {
-        let descriptors = seats.iter().map(|seat| seat.socket.as_fd()).chain([watch.descriptor()]);
         Self {
-            poller: Poller::new(descriptors),
+            poller: Poller::new([]),
             clerk: common.desk.clerk(),
             drops: seats.iter().map(|seat| (!seat.used).then_some(0)).collect(),
             batch: Batch::new(),
@@ -100,6 +99,8 @@ impl<D: Desk> Worker<D> {
 
     fn serve(&mut self) {
         let stop = self.seats.len();
+        let sockets = self.seats.iter().map(|seat| seat.socket.as_fd());
+        self.poller = Poller::new(sockets.chain([self.watch.descriptor()]));
         loop {
             self.wait(LET_GO);
             if !self.sweep() {
@@ -116,12 +117,34 @@ impl<D: Desk> Worker<D> {
 
     /// Answers all that has come in before the sockets are closed.
     fn drain(&mut self) {
+        if self.watch.stage() == Stage::Refusing {
+            self.refuse();
+        }
         let limit = Instant::now() + DRAIN_LIMIT;
         self.poller = Poller::new(self.seats.iter().map(|seat| seat.socket.as_fd()));
         while self.watch.stage() != Stage::Halted {
             self.wait(DRAIN_QUIET);
             if !self.sweep() || Instant::now() >= limit {
                 return;
+            }
+        }
+    }
+
+    /// Lets nothing more in. A socket that is connected is found for its peer's datagrams alone, and
+    /// this peer is the socket itself, which sends itself nothing. Others of the same port still get
+    /// what they are found for; once each is connected, the kernel refuses whoever asks (ICMP, port
+    /// unreachable). What is queued stays, so that no query falls between the last look and the end.
+    fn refuse(&self) {
+        for Seat { socket, bound, .. } in &self.seats {
+            let mut own = *bound;
+            if own.ip().is_unspecified() {
+                own.set_ip(match own {
+                    SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                    SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+                });
+            }
+            if let Err(fault) = socket.connect(own) {
+                debug!(%bound, %fault, "queries that come in at the very end are lost");
             }
         }
     }

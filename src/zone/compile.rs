@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::choice::{self, Choice};
+use super::choice::{self, Choice, PortMismatch};
 use super::draft::Draft;
 use super::endpoints::{self, Drop, Inputs, Joined};
 use super::record::{FrontKind, Unusable};
@@ -27,20 +27,28 @@ pub fn compile(inputs: &Inputs<'_>, spec: &Spec) -> Compiled {
     if let Some(target) = &service.external_name {
         return Compiled { record: alias(target, spec), dropped: BTreeMap::new() };
     }
-    let joined = endpoints::join(inputs, spec);
-    let record = addressed(service, &joined, spec);
+    let mut joined = endpoints::join(inputs, spec);
+    let chosen = (!service.has_selector).then(|| choice::choose(service, &joined, spec));
+    if chosen.is_some() {
+        joined.number_ports(&service.ports);
+    }
+    let record = addressed(service, &joined, chosen, spec);
     Compiled { record, dropped: joined.dropped }
 }
 
-fn addressed(service: &Service, joined: &Joined, spec: &Spec) -> Vec<u8> {
-    let selectorless = !service.has_selector;
+fn addressed(
+    service: &Service,
+    joined: &Joined,
+    chosen: Option<(Choice, Option<PortMismatch>)>,
+    spec: &Spec,
+) -> Vec<u8> {
     let all = || joined.addresses.iter().map(|at| at.0);
     let mut draft = Draft {
         kind: FrontKind::Cluster,
         choice: None,
         mismatch: None,
         annotation_ignored: false,
-        selectorless,
+        selectorless: chosen.is_some(),
         ttl: spec.ttl,
         front: Vec::new(),
         target: Vec::new(),
@@ -62,8 +70,7 @@ fn addressed(service: &Service, joined: &Joined, spec: &Spec) -> Vec<u8> {
         draft.cluster_ips = &[];
         return draft.encode();
     }
-    if selectorless {
-        let (choice, mismatch) = choice::choose(service, joined, spec);
+    if let Some((choice, mismatch)) = chosen {
         (draft.choice, draft.mismatch) = (Some(choice), mismatch);
     }
     draft.annotation_ignored = choice::ignores_annotation(service);

@@ -13,7 +13,7 @@ use super::spec::Spec;
 use super::standing::{Standings, is_ready};
 use crate::cluster::{
     AddressFamily, Endpoint, EndpointPort, EndpointSlice, Endpoints, ManagedBy, Protocol, Service,
-    push_canonical_label,
+    ServicePort, push_canonical_label,
 };
 use crate::name::MAX_LABEL;
 
@@ -255,6 +255,29 @@ impl Joined {
     pub(crate) fn places(&self, labelled: &Labelled) -> &[u32] {
         let Range { start, end } = labelled.places;
         self.places.get(start as usize..end as usize).unwrap_or(&[])
+    }
+
+    /// Gives the ports that stand for all ports the numbers of the Service's own of that name and
+    /// protocol: whoever goes to an endpoint directly asks for those.
+    pub(crate) fn number_ports(&mut self, of_service: &[ServicePort]) {
+        for set in &mut self.port_sets {
+            if set.iter().all(|port| port.0 != 0) {
+                continue;
+            }
+            let mut numbered = BTreeSet::new();
+            for port in set.drain(..) {
+                let same = |own: &&ServicePort| own.protocol == port.1 && own.name == port.2;
+                let before = numbered.len();
+                if port.0 == 0 {
+                    let own = of_service.iter().filter(same);
+                    numbered.extend(own.map(|own| (own.port, port.1, port.2.clone())));
+                }
+                if numbered.len() == before {
+                    numbered.insert(port);
+                }
+            }
+            set.extend(numbered);
+        }
     }
 
     /// Sorts what was taken into addresses and labels.

@@ -62,7 +62,7 @@ fn acl_decides_before_anything_else() {
     let served = serve(
         &room,
         "    acl svc.cluster.local {\n        allow type A net 127.0.0.0/8\n        filter type AAAA\n\
-         \x20       block type SRV\n        drop type TXT\n    }",
+         \x20       block type SRV ANY\n        drop type TXT\n    }",
     );
     let of = |qtype| ask(&served, &message(NAME, qtype, DNSClass::IN));
     let found = of(RecordType::A).expect("an answer");
@@ -74,6 +74,12 @@ fn acl_decides_before_anything_else() {
     );
     let found = of(RecordType::SRV).expect("an answer");
     assert_eq!(found.metadata.response_code, ResponseCode::Refused);
+    // ANY is a type of its own, not all of them: these still get through.
+    let found = of(RecordType::ANY).expect("an answer");
+    assert_eq!(found.metadata.response_code, ResponseCode::Refused);
+    let found = of(RecordType::MX).expect("an answer");
+    assert_eq!(found.metadata.response_code, ResponseCode::NoError);
+    assert!(found.metadata.authoritative);
     assert!(of(RecordType::TXT).is_none(), "dropped");
     // Another zone is none of the list's.
     let other = ask(&served, &message("cluster.local.", RecordType::SOA, DNSClass::IN));

@@ -496,8 +496,17 @@ fn endpoint_srv(
     let mut records = BTreeSet::new();
     for row in rows {
         let target = full(&[&row.label, name, namespace, "svc", ZONE]);
-        for port in row.ports.iter().filter(|port| is(port)).filter_map(|port| port.0) {
-            records.insert(Data::Srv { weight, port, target: target.clone() });
+        for (number, protocol, name) in row.ports.iter().filter(|port| is(port)) {
+            // All ports of a manual endpoint: the Service's own among them.
+            let own = service.ports.iter().filter(|own| {
+                number.is_none()
+                    && !service.has_selector
+                    && own.protocol == *protocol
+                    && *own.name == **name
+            });
+            for port in own.map(|own| own.port).chain(*number) {
+                records.insert(Data::Srv { weight, port, target: target.clone() });
+            }
         }
     }
     records

@@ -451,6 +451,47 @@ _sql._tcp.db.shop.svc
 }
 
 #[test]
+fn a_slice_port_for_all_ports_has_the_number_of_the_service() {
+    let ports = "ports: [{name: sql, port: 5432}, {name: web, port: 80, protocol: UDP}]";
+    let all = sliced("ports: [{name: sql}, {name: web, protocol: UDP}, {name: other}]");
+    let world = World::served(&[db(ports), all.clone()], &[]);
+    world.check(
+        "
+_sql._tcp.db.shop.svc
+  A 192.0.2.1
+  A 192.0.2.2
+  SRV 0 50 5432 192-0-2-1.db.shop.svc
+  SRV 0 50 5432 192-0-2-2.db.shop.svc
+  + 192-0-2-1.db.shop.svc A 192.0.2.1
+  + 192-0-2-2.db.shop.svc A 192.0.2.2
+192-0-2-1.db.shop.svc
+  A 192.0.2.1
+  SRV 0 33 80 192-0-2-1.db.shop.svc
+  SRV 0 33 5432 192-0-2-1.db.shop.svc
+  + 192-0-2-1.db.shop.svc A 192.0.2.1
+_endpoints.db.shop.svc
+  A 192.0.2.1
+  A 192.0.2.2
+  SRV 0 16 80 192-0-2-1.db.shop.svc
+  SRV 0 16 5432 192-0-2-1.db.shop.svc
+  SRV 0 16 80 192-0-2-2.db.shop.svc
+  SRV 0 16 5432 192-0-2-2.db.shop.svc
+  + 192-0-2-1.db.shop.svc A 192.0.2.1
+  + 192-0-2-2.db.shop.svc A 192.0.2.2
+",
+    );
+    // Behind a selector no port of an endpoint is known to be the Service's.
+    let selected = db(&format!("{ports}, selector: {{a: b}}"));
+    let world = World::served(&[selected, all], &[]);
+    world.check(
+        "
+192-0-2-1.db.shop.svc
+  A 192.0.2.1
+",
+    );
+}
+
+#[test]
 fn openshift_names_of_any_service_with_a_ready_endpoint() {
     let world = World::served(
         &[

@@ -1,10 +1,12 @@
 //! Stopping: nothing that has arrived is lost, and nothing is left.
 
-use std::net::{TcpListener, UdpSocket};
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fingerpost::serve::Options;
+use fingerpost::serve::{Options, Server};
 
 use crate::toy::*;
 
@@ -109,6 +111,77 @@ fn a_stop_ends_in_spite_of_clients_that_go_on() {
         server.wait();
         flood.join().expect("the flood ends");
     });
+}
+
+/// Asks one query after the other until it is refused, each of which is answered before. Returns how
+/// many were.
+fn ask_until_refused(to: SocketAddr) -> u64 {
+    let refused = |fault: &io::Error| fault.kind() == io::ErrorKind::ConnectionRefused;
+    let client = udp(to);
+    let mut room = [0; 64];
+    for answered in 0.. {
+        let query = query(u16::try_from(answered % 60_000).expect("small"), ECHO, 7);
+        match client.send(&query).and_then(|_| client.recv(&mut room)) {
+            Ok(length) => assert_eq!(room[..length], query),
+            Err(fault) if refused(&fault) => return answered,
+            Err(fault) => {
+                panic!("{to}: query {answered} was neither answered nor refused: {fault}")
+            }
+        }
+    }
+    unreachable!("no count ends")
+}
+
+#[test]
+fn whoever_asks_on_is_answered_and_then_refused() {
+    for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
+        let server = start(&[address], Options { workers: 3, ..options() });
+        let mut to = server.addresses()[0];
+        if to.ip().is_unspecified() {
+            to.set_ip(if to.is_ipv4() {
+                [127, 0, 0, 1].into()
+            } else {
+                Ipv6Addr::LOCALHOST.into()
+            });
+        }
+        thread::scope(|scope| {
+            let clients: Vec<_> =
+                (0..6).map(|_| scope.spawn(move || ask_until_refused(to))).collect();
+            eventually("queries come in", || server.traffic().total().queries > 1_000);
+            server.stop();
+            server.wait();
+            let answered: u64 = clients.into_iter().map(|c| c.join().expect("no silence")).sum();
+            assert_eq!(server.traffic().total().replies, answered, "{address}");
+        });
+    }
+}
+
+#[test]
+fn sockets_that_somebody_else_has_too_go_on() {
+    let first = start(&["127.0.0.1:0"], options());
+    let client = udp(first.addresses()[0]);
+    let sockets = first.sockets().expect("sockets");
+    first.stop();
+    first.wait();
+    let second = Server::start_on(Arc::new(Toy), sockets, options()).expect("start");
+    assert_eq!(ask(&client, &query(1, ECHO, 0)), query(1, ECHO, 0));
+    second.stop();
+    assert!(second.sockets().is_err(), "they let nobody in any more");
+}
+
+#[test]
+fn a_panic_while_the_queue_is_drained_ends_nothing() {
+    let server = start(&["127.0.0.1:0"], options());
+    let client = udp(server.addresses()[0]);
+    client.send(&query(0, SLOW, 200)).expect("send");
+    // Behind more than a worker takes from one socket at a time, and followed by more than a batch.
+    for id in 1..400 {
+        let what = [SILENCE, PANIC, ECHO][usize::from(id >= 300) + usize::from(id > 300)];
+        client.send(&query(id, what, 0)).expect("send");
+    }
+    server.stop();
+    server.wait();
+    while id(&receive(&client)) != 399 {}
 }
 
 #[test]

@@ -73,3 +73,67 @@ fn what_is_wrong_with_the_way_to_a_server_is_said_in_one_line() {
     let line = fault(&dump(&["-c", corefile.to_str().unwrap()]));
     assert!(line.contains("not complete") && line.contains("cannot be reached"), "{line}");
 }
+
+/// What is said in all, which must be one line.
+fn only_line(done: &Output) -> String {
+    let line = fault(done);
+    assert_eq!(String::from_utf8_lossy(&done.stderr).lines().count(), 1, "{done:?}");
+    line
+}
+
+#[test]
+fn a_kubeconfig_that_cannot_be_used_is_told_of_without_what_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kc.yaml");
+    let file = path.to_str().unwrap();
+    let good = kubeconfig("http://127.0.0.1:1");
+    let with = |from: &str, to: &str| {
+        assert!(good.contains(from), "{from}");
+        good.replace(from, to)
+    };
+    let user = "user: { token: secret }";
+    for (text, args, place, expected) in [
+        // Broken YAML, and values of another kind, beside secrets.
+        (with(user, "user: { token: secret"), &[][..], ":10:", "this is no kubeconfig"),
+        (with(user, "user: [secret]"), &[], ":9:", "mend it until"),
+        (with("users:", "users: secret\nx:"), &[], ":7:", "mend it until"),
+        ("root:secret:0:0\ndaemon:x:1\n".into(), &[], ":", "this is no kubeconfig"),
+        (String::new(), &[], ": ", "it has no context; name a file"),
+        (
+            good.clone(),
+            &["--context", "typo"],
+            ": ",
+            "no context 'typo'; name one of 'fake', 'gone'",
+        ),
+        (
+            with("current-context: gone\n", ""),
+            &[],
+            ": ",
+            "no 'current-context'; name one of 'fake'",
+        ),
+        (
+            good.clone(),
+            &[],
+            ": ",
+            "'gone' names the cluster 'none', which it has not; name one of 'fake'",
+        ),
+        (
+            kubeconfig("10.0.0.1:6443"),
+            &["--context", "fake"],
+            ": ",
+            "the server '10.0.0.1:6443' of its cluster 'fake' is not a URL; write https://HOST:PORT",
+        ),
+        (
+            with(user, "user: { client-certificate-data: sec-ret, client-key-data: secret }"),
+            &["--context", "fake"],
+            "",
+            "client-certificate-data is not base64; write it anew",
+        ),
+    ] {
+        std::fs::write(&path, &text).unwrap();
+        let line = only_line(&dump(&[&["--kubeconfig", file], args].concat()));
+        let start = line.find(file).map(|at| &line[at + file.len()..]).unwrap_or_default();
+        assert!(start.starts_with(place) && line.contains(expected), "{text}{line}");
+        assert!(!line.contains("secret") && !line.contains("sec-ret"), "{line}");
+    }
+}

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use http::header::USER_AGENT;
 use http::{HeaderValue, Uri};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::fault::chain;
+use super::kubeconfig;
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,6 +44,15 @@ pub enum ConnectError {
         file: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The kubeconfig is not YAML, or has a value of another kind than is expected there.
+    #[error(
+        "{place}: this is no kubeconfig: the YAML is broken here or above, or another value is \
+         expected; mend it until 'kubectl config view --kubeconfig FILE' shows it"
+    )]
+    NoKubeconfig {
+        /// The file, and its line and column where they are known.
+        place: String,
     },
     /// Neither is this a pod with a service account, nor is there a kubeconfig.
     #[error(
@@ -83,6 +92,9 @@ pub(super) async fn connect(server: &Server) -> Result<(Client, String), Connect
     let url = config.cluster_url.to_string();
     match Client::try_from(config) {
         Ok(client) => Ok((client, url)),
+        Err(kube::Error::InferKubeconfig(error)) => {
+            Err(ConnectError::Client { url, reason: kubeconfig::reason(&error) })
+        }
         Err(error) => Err(ConnectError::Client { url, reason: chain(&error) }),
     }
 }
@@ -129,12 +141,9 @@ fn install_provider() {
 }
 
 async fn config(server: &Server) -> Result<Config, ConnectError> {
-    let options = KubeConfigOptions { context: server.context.clone(), ..Default::default() };
+    let context = server.context.as_deref();
     if let Some(file) = &server.kubeconfig {
-        let bad = |reason| ConnectError::Kubeconfig { file: file.clone(), reason };
-        let read = Kubeconfig::read_from(file).map_err(|error| bad(chain(&error)))?;
-        let made = Config::from_custom_kubeconfig(read, &options).await;
-        return made.map_err(|error| bad(chain(&error)));
+        return kubeconfig::from_file(file, context).await;
     }
     if let Some(endpoint) = &server.endpoint {
         return from_endpoint(server, endpoint);
@@ -143,15 +152,20 @@ async fn config(server: &Server) -> Result<Config, ConnectError> {
     if server.context.is_none() && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
         return Config::incluster().map_err(|error| ConnectError::InCluster(chain(&error)));
     }
-    let usual = Config::from_kubeconfig(&options).await;
-    usual.map_err(|error| ConnectError::Nowhere(chain(&error)))
+    kubeconfig::from_usual_files(context).await
+}
+
+/// Whether this URL can be an API server's.
+pub(super) fn is_server(url: &Uri) -> bool {
+    let host = url.host().is_some_and(|host| !host.is_empty());
+    host && matches!(url.scheme_str(), Some("http" | "https"))
 }
 
 fn from_endpoint(server: &Server, endpoint: &str) -> Result<Config, ConnectError> {
     let bad = || ConnectError::Endpoint(endpoint.into());
     let url = if endpoint.contains("://") { endpoint.into() } else { format!("http://{endpoint}") };
     let url: Uri = url.parse().map_err(|_| bad())?;
-    if !matches!(url.scheme_str(), Some("http" | "https")) || url.host().is_none_or(str::is_empty) {
+    if !is_server(&url) {
         return Err(bad());
     }
     let mut config = Config::new(url);

@@ -29,6 +29,7 @@ mod facts;
 mod fault;
 mod follower;
 mod http;
+mod kubeconfig;
 mod recall;
 mod requests;
 mod split;

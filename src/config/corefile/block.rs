@@ -1,10 +1,12 @@
 //! One server block: its zones, and which directive is read by what.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::address::{self, ZonePort};
 use super::args::number;
+use super::lexer::Token;
 use super::parser::{Block, Directive};
 use super::{
     Surroundings, bind, cache, forward, guard, kubernetes, operate, records, reply, rewrite, words,
@@ -70,18 +72,37 @@ fn judge(directive: &Directive, fate: Fate, findings: &mut Findings) {
     if !fate.is_read() {
         return;
     }
-    for option in directive.options() {
-        let word = option.name.text.as_str();
-        let verdict = table::option(name, word).verdict(&format!("'{word}' of '{name}'"));
+    let options = directive.options().iter().map(|option| &option.name);
+    let options = options.map(|token| (token, Cow::Borrowed(token.text.as_str())));
+    let options: Vec<_> = match name {
+        // Its block holds no options, but the words of its rule.
+        "rewrite" => rewrite::field(directive).into_iter().collect(),
+        _ => options.chain(named_by_args(directive)).collect(),
+    };
+    for (token, word) in options {
+        let shown = token.text.as_str();
+        let shown = if word.ends_with("://") { &*word } else { shown };
+        let verdict = table::option(name, &word).verdict(&format!("'{shown}' of '{name}'"));
         // That nothing of the directive acts has been said.
         let verdict = verdict.filter(|(fault, _)| *fault || fate == Fate::Done);
-        tell(verdict, option.name.at, findings);
+        tell(verdict, token.at, findings);
     }
-    for arg in &directive.args {
-        let scheme = arg.text.split_once("://").map(|(scheme, _)| format!("{scheme}://"));
-        let word = scheme.as_deref().unwrap_or(&arg.text);
-        let verdict = table::option(name, word).verdict(&format!("'{word}' of '{name}'"));
-        tell(verdict, arg.at, findings);
+}
+
+/// The arguments that name an option. Others are names and addresses, whatever they look like.
+fn named_by_args(directive: &Directive) -> Vec<(&Token, Cow<'_, str>)> {
+    match directive.name.text.as_str() {
+        "forward" => {
+            let schemes = directive.args.iter().skip(1).filter_map(|to| {
+                let (scheme, _) = to.text.split_once("://")?;
+                Some((to, Cow::Owned(format!("{scheme}://"))))
+            });
+            schemes.collect()
+        }
+        "loadbalance" => {
+            directive.args.first().map(|arg| (arg, arg.text.as_str().into())).into_iter().collect()
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -43,6 +43,7 @@ fn acl_rule(rule: &Directive, findings: &mut Findings) -> Option<AclRule> {
         return None;
     };
     let mut found = AclRule { action: *action, types: Vec::new(), sources: Vec::new() };
+    let (mut all_types, mut all_sources) = (false, false);
     let is_section = |token: &Token| matches!(&*token.text.to_lowercase(), "type" | "net");
     let mut rest = rule.args.as_slice();
     while let Some((section, behind)) = rest.split_first() {
@@ -60,17 +61,22 @@ fn acl_rule(rule: &Directive, findings: &mut Findings) -> Option<AclRule> {
                 format!("a value must follow '{}'; write '{RULE}'", section.text),
             );
         }
-        // `*` is everything, as an absent section is.
-        if values.iter().any(|value| value.text == "*") {
-            continue;
-        }
+        let of_types = section.text.eq_ignore_ascii_case("type");
         for token in values {
-            if section.text.eq_ignore_ascii_case("type") {
-                found.types.extend(record_type(token, findings));
-            } else {
-                found.sources.extend(value(token, findings, source));
+            match (&*token.text, of_types) {
+                ("*", true) => all_types = true,
+                ("*", false) => all_sources = true,
+                (_, true) => found.types.extend(record_type(token, findings)),
+                (_, false) => found.sources.extend(value(token, findings, source)),
             }
         }
+    }
+    // `*` is everything, as an absent section is, whatever else is named. The type ANY is but one.
+    if all_types {
+        found.types.clear();
+    }
+    if all_sources {
+        found.sources.clear();
     }
     Some(found)
 }

@@ -1,5 +1,8 @@
 //! `rewrite [stop|continue] FIELD …`, where FIELD is `name`, `type`, `class`, `ttl` or `rcode`.
 
+use std::borrow::Cow;
+use std::iter;
+
 use super::args::{groups, pattern, value};
 use super::lexer::Token;
 use super::mnemonics;
@@ -19,6 +22,8 @@ const RCODE: &str =
     "rewrite [stop|continue] rcode [exact|prefix|suffix|substring|regex] NAME FROM TO";
 const FIELDS: &[&str] = &["name", "type", "class", "ttl", "rcode"];
 const KINDS: &[&str] = &["exact", "prefix", "suffix", "substring", "regex"];
+/// Words behind `rewrite` that make a whole line; where there are fewer, the block goes on with it.
+const IN_LINE: usize = 2;
 /// The highest number of a group that a replacement may name; CoreDNS looks no further.
 const MAX_GROUP: usize = 100;
 /// The highest response code that may be written as a number; CoreDNS takes no higher one.
@@ -28,25 +33,14 @@ const MAX_RECORD_TTL: u32 = i32::MAX.cast_unsigned();
 
 /// Reads the directive.
 pub(super) fn read(directive: &Directive, findings: &mut Findings) -> Option<Rewrite> {
-    // As CoreDNS has it: a rule that does not stand in the line itself is what the block holds.
-    let mut words: Vec<&Token> = directive.args.iter().collect();
-    if words.len() < 2 {
-        for line in directive.options() {
-            line.has_no_block(findings);
-            words.push(&line.name);
-            words.extend(&line.args);
-        }
-    } else {
+    let in_line = directive.args.len() >= IN_LINE;
+    if in_line {
         directive.has_no_block(findings);
+    } else {
+        directive.options().iter().for_each(|line| line.has_no_block(findings));
     }
-    let mut rest = words.as_slice();
-    let mut goes_on = false;
-    if let Some((mode, behind)) = rest.split_first()
-        && let mode @ ("stop" | "continue") = mode.text.to_lowercase().as_str()
-    {
-        goes_on = mode == "continue";
-        rest = behind;
-    }
+    let words = words(directive);
+    let (goes_on, rest) = mode(&words);
     let Some((field, rest)) = rest.split_first() else {
         findings.error(directive.name.at, format!("'rewrite' lacks a rule; write '{NAME}'"));
         return None;
@@ -88,6 +82,33 @@ pub(super) fn read(directive: &Directive, findings: &mut Findings) -> Option<Rew
         }
     };
     Some(Rewrite { change, goes_on })
+}
+
+/// The words of the rule. As CoreDNS has it: one that does not stand in the line itself is what the
+/// block holds.
+fn words(directive: &Directive) -> Vec<&Token> {
+    let in_line = directive.args.iter();
+    if directive.args.len() >= IN_LINE {
+        return in_line.collect();
+    }
+    let lines = directive.options().iter();
+    in_line.chain(lines.flat_map(|line| iter::once(&line.name).chain(&line.args))).collect()
+}
+
+/// Whether the rules below are looked at too, and what stands behind the word that says so.
+fn mode<'w, 't>(words: &'w [&'t Token]) -> (bool, &'w [&'t Token]) {
+    match words.split_first() {
+        Some((mode, rest)) if mode.text.eq_ignore_ascii_case("stop") => (false, rest),
+        Some((mode, rest)) if mode.text.eq_ignore_ascii_case("continue") => (true, rest),
+        _ => (false, words),
+    }
+}
+
+/// The word that says what the rule is about, and how the table of options has it.
+pub(super) fn field(directive: &Directive) -> Option<(&Token, Cow<'_, str>)> {
+    let words = words(directive);
+    let (field, _) = mode(&words).1.split_first()?;
+    Some((field, field.text.to_lowercase().into()))
 }
 
 /// The words of a rule that has just so many.

@@ -127,6 +127,20 @@ fn every_option_of_kubernetes() {
 }
 
 #[test]
+fn what_is_called_like_an_option_is_none() {
+    for line in [
+        "rewrite name exact cname x",
+        "rewrite name edns0 cname",
+        "rewrite continue {\n name suffix cname edns0\n}",
+        "template IN A var expr {\n rcode NXDOMAIN\n}",
+        "acl zonal {\n block\n}",
+    ] {
+        config(&format!(".\n{line}"));
+    }
+    config("zonal\nkubernetes multicluster zonal");
+}
+
+#[test]
 fn options_without_effect_are_warned_of() {
     for (text, expected) in [
         (
@@ -186,6 +200,14 @@ const FAULTS: &[(&str, &str)] = &[
     (
         ".\nrewrite cname a b",
         "Corefile:2:9: 'cname' of 'rewrite' is not built yet, and aliases would lead where they lead; remove it",
+    ),
+    (
+        ".\nrewrite continue EDNS0 nsid set",
+        "Corefile:2:18: 'EDNS0' of 'rewrite' is not built yet, and upstreams would be told nothing of it; remove it",
+    ),
+    (
+        ".\nrewrite {\n stop cname a b\n}",
+        "Corefile:3:7: 'cname' of 'rewrite' is not built yet, and aliases would lead where they lead; remove it",
     ),
     (
         ".\nloadbalance weighted w.conf",

@@ -92,6 +92,16 @@ fn guards() {
                 rule(AclAction::Allow, &[], &["10.0.0.1/32"]),
             ],
         ),
+        // `*` wins wherever it stands.
+        (
+            "acl {\nblock type ANY\ndrop type A * AAAA\nfilter type * net ::1 type A net *\n}",
+            own(),
+            vec![
+                rule(AclAction::Block, &[255], &[]),
+                rule(AclAction::Drop, &[], &[]),
+                rule(AclAction::Filter, &[], &[]),
+            ],
+        ),
     ] {
         become_what(&[(lines, &|block| acl(zones.clone(), rules.clone())(block))]);
     }
