@@ -9,7 +9,7 @@ use fingerpost::ops;
 
 /// A wrong command line or configuration, or a fault of starting.
 const WRONG: u8 = 2;
-/// A fault while running, or one that `check` has found.
+/// A fault while running, one that `check` has found, or a difference that `diff` has.
 const FAULT: u8 = 1;
 
 fn main() -> ExitCode {
@@ -28,9 +28,17 @@ fn main() -> ExitCode {
             ops::start_logs(&run.log);
             ended(ops::serve(&run), WRONG)
         }
-        Command::Dump(run) => {
+        Command::Dump { from, run } => {
             ops::start_logs(&run.log);
-            ended(ops::dump(&run, io::stdout().lock()), WRONG)
+            ended(ops::dump(&run, from.as_deref(), io::stdout().lock()), WRONG)
+        }
+        Command::Diff(comparison) => {
+            ops::start_logs(&comparison.log);
+            match ops::diff(&comparison, io::stdout().lock()) {
+                Ok(false) => ExitCode::SUCCESS,
+                Ok(true) => FAULT.into(),
+                Err(error) => ended(Err(error), WRONG),
+            }
         }
         Command::Check { corefile, manifests } => {
             match ops::check(corefile.as_deref(), &manifests, io::stdout().lock()) {

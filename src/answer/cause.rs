@@ -27,6 +27,23 @@ impl Failure {
     }
 }
 
+/// Why a zone is not transferred.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NoTransfer {
+    /// The configuration has no zone at or above the name transferred.
+    Unlisted,
+    /// The configuration does not name the asker.
+    Stranger,
+    /// The name is not that of a forward zone.
+    NotAZone,
+    /// A zone does not fit a datagram.
+    Datagram,
+    /// It is not said by one SOA record which serial the asker has.
+    NoSerial,
+    /// As many as may be are under way.
+    TooMany,
+}
+
 /// In what state a kept answer is handed out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeptAs {
@@ -107,13 +124,17 @@ pub enum Cause {
     BadRewrite,
     /// The asked type or class is not served.
     NotServed,
+    /// A zone is handed over, or its SOA record to who is up to date.
+    Transfer,
+    /// A zone is not handed over.
+    NoTransfer(NoTransfer),
     /// The message is malformed, or asks for something unknown.
     Malformed,
 }
 
 impl Cause {
     /// One short word for each, but for [`Cause::Plain`], in the order of [`Cause::place`].
-    pub const WORDS: [&'static str; 31] = [
+    pub const WORDS: [&'static str; 32] = [
         "not-ours",
         "no-such-name",
         "no-namespace",
@@ -143,6 +164,7 @@ impl Cause {
         "malformed",
         "no-data",
         "annotation-ignored",
+        "no-transfer",
         "too-many-waiting",
         "too-many-of-client",
     ];
@@ -152,7 +174,9 @@ impl Cause {
     pub fn place(self) -> Option<usize> {
         Some(match self {
             // What a template, a hosts file or a cache has is as plain as the cluster's data.
-            Self::Plain | Self::Template | Self::Hosts | Self::Kept(_) => return None,
+            Self::Plain | Self::Template | Self::Hosts | Self::Kept(_) | Self::Transfer => {
+                return None;
+            }
             Self::NotOurs => 0,
             Self::NoSuchName => 1,
             Self::NoNamespace => 2,
@@ -182,8 +206,9 @@ impl Cause {
             Self::Malformed => 26,
             Self::NoData => 27,
             Self::AnnotationIgnored => 28,
-            Self::Upstream(Failure::TooMany) => 29,
-            Self::Upstream(Failure::TooManyOfClient) => 30,
+            Self::NoTransfer(_) => 29,
+            Self::Upstream(Failure::TooMany) => 30,
+            Self::Upstream(Failure::TooManyOfClient) => 31,
         })
     }
 
@@ -208,6 +233,7 @@ mod tests {
             (Cause::Malformed, Some("malformed")),
             (Cause::NoData, Some("no-data")),
             (Cause::AnnotationIgnored, Some("annotation-ignored")),
+            (Cause::NoTransfer(NoTransfer::Stranger), Some("no-transfer")),
         ] {
             assert_eq!(cause.word(), word);
         }

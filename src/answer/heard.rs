@@ -1,22 +1,13 @@
 //! A response read back, record by record, for those who want it as text.
 
-use super::message::{Expanded, Found, Told};
-use super::walk::{Line, expanded};
-use crate::name::Name;
+use super::message::Told;
+use super::walk::Line;
 
 /// The records of a message's answer section, in their order; of one that is cut off, those in front
 /// of the cut.
 pub fn answers_in(message: &[u8]) -> Vec<Line> {
     let Some(told) = Told::read(message) else { return Vec::new() };
-    let line = |found: Option<Found>| {
-        let found = found?;
-        let mut owner = Expanded::default();
-        owner.expand(message, found.owner)?;
-        let owner = Name::from_wire(owner.as_slice()).ok()?;
-        let data = expanded(message, &found)?;
-        Some(Line { owner, rtype: found.rtype, ttl: found.ttl, data })
-    };
-    told.section(0).map_while(line).collect()
+    told.section(0).map_while(|found| Line::read(message, &found?)).collect()
 }
 
 #[cfg(test)]

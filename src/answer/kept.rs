@@ -230,7 +230,8 @@ fn give(
     let told = query.edns.is_some() && desk.settings.ede;
     let errors = if told { ExtendedErrors::of_kept(kept, query, as_what) } else { None };
     let len = reply.finish(query, kept.rcode, kept.authoritative, desk.settings, errors.as_ref());
-    for (&place, ttl) in kept.ttls.iter().take(given).zip(std::iter::repeat(ttl).flatten()) {
+    let (rewritten, ttl) = ttl.map_or((0, 0), |ttl| (given, ttl));
+    for &place in kept.ttls.iter().take(rewritten) {
         let place = usize::from(place);
         if let Some(room) = out.get_mut(place..place + 4) {
             room.copy_from_slice(&ttl.to_be_bytes());

@@ -19,12 +19,13 @@ mod renamed;
 mod reply;
 mod resolve;
 mod splice;
+mod transfer;
 mod walk;
 mod write;
 mod written;
 
 pub use crate::name::is_within;
-pub use cause::{Cause, Failure, KeptAs};
+pub use cause::{Cause, Failure, KeptAs, NoTransfer};
 pub use ede::write_cause;
 pub use heard::answers_in;
 pub use identity::{IDENTITY_MOST, Identity};
@@ -37,7 +38,8 @@ pub use renamed::{Renaming, renamed, requested};
 pub use reply::Section;
 pub use resolve::Ahead;
 pub use resolve::reverse_address;
-pub use walk::{Line, records, walk};
+pub use transfer::{ZoneTransfer, transfer};
+pub use walk::{Line, Told, records, told, transfer_query, walk};
 pub use written::{Record, Said, answers_of, written};
 
 use crate::zone::record::{self, QNAME_POINTER};
@@ -68,6 +70,8 @@ pub struct Settings {
     pub recursion: bool,
     /// Names outside our zones, and those that fall through, go on to somebody else.
     pub upstream: bool,
+    /// Zones are transferred to some.
+    pub transfer: bool,
     /// Answers say why they are what they are, to whoever asks with EDNS (RFC 8914).
     pub ede: bool,
     /// Nothing stands in an answer but what was asked for: no additional records.
@@ -82,6 +86,7 @@ impl Settings {
         payload: UDP_DEFAULT,
         recursion: false,
         upstream: false,
+        transfer: false,
         ede: true,
         minimal: false,
         identity: Identity::NONE,
@@ -122,6 +127,9 @@ pub enum Outcome {
     /// The name is an alias that leads to a name for an upstream to answer. The query to ask stands
     /// in the buffer, so many octets long; [`chased`] makes the response of what is said to it.
     Chase(usize),
+    /// The query asks for a whole zone, and such queries are answered: [`transfer()`] says whether this
+    /// one is.
+    Transfer,
 }
 
 impl Outcome {
@@ -212,7 +220,9 @@ pub fn error(
 ) -> Outcome {
     let reply = Reply::new(out, message, query, limit(desk, query));
     let told = query.edns.is_some() && desk.settings.ede;
-    let errors = if told { ExtendedErrors::of(None, query, rcode, cause) } else { None };
+    // What is waited for is the view's to say.
+    let view = desk.view.filter(|_| matches!(cause, Cause::Waiting(_)));
+    let errors = if told { ExtendedErrors::of(view, query, rcode, cause) } else { None };
     let len = reply.finish(query, rcode, false, desk.settings, errors.as_ref());
     Outcome::Reply { len, rcode, cause }
 }
@@ -242,7 +252,13 @@ fn respond_with(
         }
     }
     if query.qclass != CLASS_IN || !served {
-        return error(desk, message, query, Rcode::Refused, Cause::NotServed, out);
+        let transfer = query.qclass == CLASS_IN && transfer::is_transfer(query.qtype);
+        let cause = match transfer {
+            true if settings.transfer => return Outcome::Transfer,
+            true => Cause::NoTransfer(NoTransfer::Unlisted),
+            false => Cause::NotServed,
+        };
+        return error(desk, message, query, Rcode::Refused, cause, out);
     }
     let located = desk.view.and_then(|view| Some((view, ahead?.located(view)?)));
     let Some((view, located)) = located else {

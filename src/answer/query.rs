@@ -171,6 +171,11 @@ impl Query {
         Self { question_end: end, ..Self::default() }
     }
 
+    /// Makes a response to it begin without the question, as a later one of several does.
+    pub(super) fn without_question(&mut self) {
+        self.question_end = HEADER;
+    }
+
     /// Reads `message`. Whatever it returns, what could be read stands in the query.
     pub fn read(&mut self, message: &[u8]) -> Result<(), Reject> {
         self.question_end = HEADER;

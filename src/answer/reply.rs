@@ -46,6 +46,8 @@ pub(super) struct Reply<'o> {
     counts: [u16; 3],
     section: Section,
     pub(super) truncated: bool,
+    /// No additional records are wanted.
+    pub(super) answers_only: bool,
     places: [u16; PLACES],
     placed: usize,
 }
@@ -70,6 +72,7 @@ impl<'o> Reply<'o> {
             counts: [0; 3],
             section: Section::Answer,
             truncated: false,
+            answers_only: false,
             places: [0; PLACES],
             placed: 0,
         }
@@ -302,7 +305,7 @@ impl<'o> Reply<'o> {
         write: impl FnOnce(&mut Self) -> Result<(), Full>,
     ) -> Result<(), Full> {
         // Additional records are what is dropped first: none beside an answer that is cut.
-        if self.truncated && self.section == Section::Additional {
+        if (self.truncated || self.answers_only) && self.section == Section::Additional {
             return Err(Full);
         }
         let (at, placed) = (self.at, self.placed);

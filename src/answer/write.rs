@@ -89,6 +89,7 @@ impl<'w> Writer<'w, '_> {
 
     /// The same without additional records.
     pub(super) fn answers_only(&mut self, node: &Node<'_>, qtype: u16) {
+        self.reply.answers_only = true;
         self.node(node, qtype);
         self.reply.drop_additional();
     }

@@ -21,7 +21,14 @@ pub enum Command {
     /// Answer DNS.
     Serve(Run),
     /// Print the zone.
-    Dump(Run),
+    Dump {
+        /// Where it is had from in place of the sources of the run: a server, a snapshot or the like.
+        from: Option<String>,
+        /// Sources and zones.
+        run: Run,
+    },
+    /// Compare zones.
+    Diff(Comparison),
     /// Say what a name answers, and why.
     Explain(Explain, Run),
     /// Report faults of files; at least one is named.
@@ -50,6 +57,19 @@ pub struct Explain {
     pub of_snapshot: bool,
     /// The form.
     pub output: Output,
+}
+
+/// What is compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// Two servers, snapshots, manifests or dumps.
+    pub sides: [String; 2],
+    /// The zones, and how objects become answers in them.
+    pub config: Config,
+    /// Another serial is a difference too.
+    pub serial: bool,
+    /// Everything about logs.
+    pub log: LogOptions,
 }
 
 /// What a run is told.
@@ -121,9 +141,24 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
     };
     match cli.command {
         Sub::Serve(options) => Ok(Command::Serve(run(options)?)),
-        Sub::Dump(options) => Ok(Command::Dump(run(options)?)),
+        Sub::Dump { from, run: options } => {
+            let beside = options.conf.is_some() || !options.quick.manifests.is_empty();
+            if let (Some(from), true) = (&from, beside) {
+                return Err(Exit::Fault(format!(
+                    "dump: '{from}' and a source of the options cannot stand together; drop one"
+                )));
+            }
+            Ok(Command::Dump { from, run: run(options)? })
+        }
+        Sub::Diff { first, second, options } => {
+            let (serial, log) = (options.serial, options.log);
+            let config = quick::configure(options.quick()).map_err(Exit::Fault)?;
+            Ok(Command::Diff(Comparison { sides: [first, second], config, serial, log }))
+        }
         Sub::Explain { explain, run: options } => {
             let ExplainOptions { name, record_type, from, resolv_conf, server, output } = explain;
+            // ANY is every type there is.
+            let record_type = record_type.filter(|rtype| rtype != "ANY");
             let quick = &options.quick;
             let of_snapshot =
                 quick.snapshot.is_some() && quick.kubeconfig.is_none() && quick.context.is_none();
@@ -178,7 +213,7 @@ fn boil_down(error: &clap::Error) -> Exit {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Exit::Print(text),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             return Exit::Fault(
-                "no command is given; write serve, explain, check or dump ('fingerpost --help' says more)"
+                "no command is given; write serve, explain, check, dump or diff ('fingerpost --help' says more)"
                     .into(),
             );
         }

@@ -36,7 +36,7 @@ fn name(text: &str) -> Name {
 const FAULTS: &[(&str, &str)] = &[
     (
         "",
-        "no command is given; write serve, explain, check or dump ('fingerpost --help' says more)",
+        "no command is given; write serve, explain, check, dump or diff ('fingerpost --help' says more)",
     ),
     ("sevre", "unrecognized subcommand 'sevre'; tip: a similar subcommand exists: 'serve'"),
     (
@@ -317,7 +317,7 @@ fn the_other_commands() {
         told.log,
         LogOptions { format: LogFormat::Json, level: LogLevel::Trace, quiet: false }
     );
-    assert!(matches!(run("dump --manifests m"), Ok(Command::Dump(_))));
+    assert!(matches!(run("dump --manifests m"), Ok(Command::Dump { from: None, .. })));
     assert_eq!(
         run("check -c Corefile --manifests m"),
         Ok(Command::Check { corefile: Some("Corefile".into()), manifests: vec!["m".into()] })

@@ -42,7 +42,64 @@ pub(super) enum Sub {
         manifests: Vec<PathBuf>,
     },
     /// Print the zone as text, a record a line
-    Dump(RunOptions),
+    Dump {
+        // Not a doc comment, in which `[:PORT]` would be a link.
+        #[arg(
+            value_name = "FROM",
+            help = "A server that transfers it (ADDR[:PORT], dns://ADDR[:PORT]), or a snapshot, in \
+                    place of the sources of the options"
+        )]
+        from: Option<String>,
+        #[command(flatten)]
+        run: RunOptions,
+    },
+    /// Compare the zones of two servers, snapshots, manifests or dumps, record by record
+    Diff {
+        #[arg(
+            value_name = "A",
+            help = "A server that transfers its zones (ADDR[:PORT], dns://ADDR[:PORT]), a snapshot, \
+                    a file or folder of manifests, or what 'dump' has written"
+        )]
+        first: String,
+        /// What it is compared with
+        #[arg(value_name = "B")]
+        second: String,
+        #[command(flatten)]
+        options: DiffOptions,
+    },
+}
+
+/// What `diff` is told.
+#[derive(Debug, Args)]
+pub(super) struct DiffOptions {
+    /// Another serial is a difference too
+    #[arg(long)]
+    pub(super) serial: bool,
+    /// A zone, or a network for its reverse zones; repeatable. Servers are asked for forward zones
+    /// alone [default: cluster.local, in-addr.arpa, ip6.arpa]
+    #[arg(long, value_name = "NAME", value_parser = Zones::parse)]
+    pub(super) zone: Vec<Zones>,
+    /// Of manifests and snapshots: the TTL of answers, 0 to 3600 [default: 5]
+    #[arg(long, value_name = "SECONDS", value_parser = ttl, allow_negative_numbers = true)]
+    pub(super) ttl: Option<u32>,
+    /// The same: what a selector-less Service with a cluster IP answers: auto, endpoints or
+    /// cluster-ip [default: auto]
+    #[arg(long, value_name = "MODE", value_parser = selectorless)]
+    pub(super) selectorless: Option<Selectorless>,
+    /// The same: an address that the server listens on, which ns.dns has; repeatable [default:
+    /// those of this machine]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_listen)]
+    pub(super) listen: Vec<SocketAddr>,
+    #[command(flatten)]
+    pub(super) log: LogOptions,
+}
+
+impl DiffOptions {
+    /// The quick options that say the same.
+    pub(super) fn quick(self) -> QuickOptions {
+        let Self { zone, ttl, selectorless, listen, .. } = self;
+        QuickOptions { listen, zone, ttl, selectorless, ..QuickOptions::default() }
+    }
 }
 
 /// Sources, zones and the rest of what a run is told.

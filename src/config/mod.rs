@@ -25,7 +25,7 @@ use std::time::Duration;
 use crate::name::Name;
 use crate::zone;
 
-pub use command::{Command, Corefile, Exit, Explain, Run, read, read_again};
+pub use command::{Command, Comparison, Corefile, Exit, Explain, Run, read, read_again};
 pub use corefile::{
     class_mnemonic, class_name, class_number, read as read_corefile, type_mnemonic, type_name,
     type_number,

@@ -19,6 +19,7 @@ use super::meter::{Answered, Maker, Meter};
 use super::plan::{Block, NO_BLOCK, Plan};
 use super::rewrite::{self, Rules, Scratch};
 use super::template::Made;
+use super::transfer;
 use crate::answer::{self, Ahead, Cause, Outcome, Query, Rcode, Reject, Transport};
 use crate::cache::{Key, Reader};
 use crate::config::AclAction;
@@ -110,13 +111,16 @@ impl Seat {
     /// Answers from what the block of a zone has, or keeps.
     #[inline]
     fn answer(&mut self, at: At<'_>, work: Work<'_>, out: &mut [u8]) -> Outcome {
-        let outcome = decide(self.block(at.place), work, out);
-        if outcome == Outcome::Forward {
-            let place = at.place;
-            let told = self.kept(at, work, out).or_else(|| self.refusal(place, work, out));
-            return told.unwrap_or(outcome);
+        let source = self.block(at.place);
+        match decide(source, work, out) {
+            Outcome::Forward => {
+                let place = at.place;
+                let told = self.kept(at, work, out).or_else(|| self.refusal(place, work, out));
+                told.unwrap_or(Outcome::Forward)
+            }
+            Outcome::Transfer => transfer::judge(source.block, &desk(source, work), work, out),
+            outcome => outcome,
         }
-        outcome
     }
 
     /// The same where the block rewrites queries: in another place first, since what is said is
@@ -354,7 +358,8 @@ impl serve::Clerk for Clerk {
                 *cell = Some(at);
                 if let Some(log) = log {
                     let response = out.get(..len).unwrap_or_default();
-                    let answer = Answer { response, rcode: rcode as u8, cause: Some(cause) };
+                    let (octets, cause) = (len, Some(cause));
+                    let answer = Answer { response, octets, rcode: rcode as u8, cause };
                     entries.extend(log.note(message, query, asker.client(), Some(&answer)));
                 }
                 Step::Reply(len)
@@ -366,6 +371,7 @@ impl serve::Clerk for Clerk {
                 Step::Silence
             }
             Outcome::Forward | Outcome::Chase(_) => Step::Deferred,
+            Outcome::Transfer => Step::Several,
         }
     }
 
@@ -384,7 +390,7 @@ impl serve::Clerk for Clerk {
 
 /// Who makes a response that is not an upstream's.
 #[inline]
-fn maker(cause: Cause) -> Maker {
+pub(super) fn maker(cause: Cause) -> Maker {
     match cause {
         Cause::NotOurs | Cause::Malformed | Cause::NotServed | Cause::BadRewrite => Maker::Server,
         Cause::Identity => Maker::Chaos,
@@ -393,6 +399,7 @@ fn maker(cause: Cause) -> Maker {
         Cause::Kept(_) => Maker::Cache,
         Cause::Template => Maker::Template,
         Cause::Upstream(failure) if failure.is_refusal() => Maker::Forward,
+        Cause::Transfer | Cause::NoTransfer(_) => Maker::Transfer,
         _ => Maker::Kubernetes,
     }
 }
@@ -410,14 +417,20 @@ pub(super) struct Work<'w> {
     pub(super) rotation: u32,
 }
 
+/// What answers come from, and how, for one query.
+#[inline]
+pub(super) fn desk<'s>(source: Source<'s>, work: Work<'_>) -> answer::Desk<'s> {
+    let Source { block, view, .. } = source;
+    let settings = block.map_or(&NO_BLOCK, |block| block.settings_for(work.query.asked()));
+    answer::Desk { view, settings, transport: work.transport, rotation: work.rotation }
+}
+
 /// Answers from what the block has, in CoreDNS's order of directives.
 #[inline]
 pub(super) fn decide(source: Source<'_>, work: Work<'_>, out: &mut [u8]) -> Outcome {
-    let Source { block, view, .. } = source;
-    let Work { message, query, read, ahead, transport, rotation, .. } = work;
-    let settings = block.map_or(&NO_BLOCK, |block| block.settings_for(query.asked()));
-    let desk = answer::Desk { view, settings, transport, rotation };
-    match (read, block) {
+    let Work { message, query, read, ahead, .. } = work;
+    let desk = desk(source, work);
+    match (read, source.block) {
         (Err(Reject::Silence), _) => Outcome::Silence,
         (Err(Reject::Rcode(rcode)), _) => {
             answer::error(&desk, message, query, rcode, Cause::Malformed, out)

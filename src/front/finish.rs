@@ -30,37 +30,64 @@ impl Front {
     /// Answers a query, awaiting whom it hangs on. `None` is silence.
     pub(super) async fn finish_query(&self, message: &[u8], client: Client) -> Option<Vec<u8>> {
         let began = Instant::now();
-        let Client { transport, from, local } = client;
+        let transport = client.transport;
         let plan = &self.plan.load_full();
         let rotation = self.rotations.fetch_add(1, Ordering::Relaxed);
         let asking = Asking { plan, client: &client, transport, rotation };
         let Said { response, maker, cause } = asking.ask(message, 0).await.ok()?;
         let mut query = Query::default();
-        let read = query.read(message);
+        let _ = query.read(message);
+        let ended = Ended { response: &response, octets: response.len(), maker, cause };
+        plan.note(message, &query, client, ended, began.elapsed());
+        Some(response)
+    }
+}
+
+/// What has become of a query that was answered on the runtime.
+#[derive(Clone, Copy)]
+pub(super) struct Ended<'e> {
+    /// The response, or as much of it as says how it went.
+    pub(super) response: &'e [u8],
+    /// Octets of the whole of it.
+    pub(super) octets: usize,
+    pub(super) maker: Maker,
+    /// Absent where an upstream said it.
+    pub(super) cause: Option<Cause>,
+}
+
+impl Plan {
+    /// Counts and logs what was answered on the runtime.
+    pub(super) fn note(
+        &self,
+        message: &[u8],
+        query: &Query,
+        client: Client,
+        ended: Ended<'_>,
+        took: Duration,
+    ) {
+        let Ended { response, octets, maker, cause } = ended;
         let answered = Answered {
-            transport,
-            is_ipv4: from.is_ipv4(),
-            qtype: query.asked_type().filter(|_| read.is_ok()),
+            transport: client.transport,
+            is_ipv4: client.from.is_ipv4(),
+            qtype: query.asked_type(),
             dnssec_ok: query.dnssec_ok(),
             query: message.len(),
-            response: response.len(),
+            response: octets,
             rcode: response.get(3).map_or(0, |octet| octet & 0x0f),
             maker,
             cause,
         };
-        let place = plan.choose(query.asked());
-        let cell = plan.late.0.get(plan.cell(local.map(|local| local.ip()), place));
-        let took = began.elapsed();
+        let place = self.choose(query.asked());
+        let cell = self.late.0.get(self.cell(client.local.map(|local| local.ip()), place));
         cell.into_iter().for_each(|cell| cell.count_shared(&answered, took));
-        let block = plan.block(place).and_then(|number| plan.blocks.get(number));
+        let block = self.block(place).and_then(|number| self.blocks.get(number));
         if let Some(log) = block.and_then(|block| block.log.as_ref()) {
-            let answer = Answer { response: &response, rcode: answered.rcode, cause };
-            if let Some(mut entry) = log.note(message, &query, client, Some(&answer)) {
+            let answer = Answer { response, octets, rcode: answered.rcode, cause };
+            if let Some(mut entry) = log.note(message, query, client, Some(&answer)) {
                 entry.settle(SystemTime::now(), took);
                 log.put(entry);
             }
         }
-        Some(response)
     }
 }
 
@@ -170,7 +197,7 @@ impl<'a> Asking<'a> {
             Outcome::Reply { cause: Cause::NotOurs, .. } if depth > 0 => {
                 return Err(Failure::Nobody);
             }
-            Outcome::Silence => return Err(Failure::Nobody),
+            Outcome::Silence | Outcome::Transfer => return Err(Failure::Nobody),
             Outcome::Reply { .. } => outcome,
             Outcome::Forward => {
                 // Whoever waits for an upstream holds no room for a response.

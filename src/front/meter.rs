@@ -43,11 +43,13 @@ pub enum Maker {
     Cache = 6,
     /// `template`.
     Template = 7,
+    /// `transfer`.
+    Transfer = 8,
 }
 
 impl Maker {
     /// Every maker, in the order of its counters.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Server,
         Self::Kubernetes,
         Self::Forward,
@@ -56,6 +58,7 @@ impl Maker {
         Self::Hosts,
         Self::Cache,
         Self::Template,
+        Self::Transfer,
     ];
 
     /// The directive's name; empty for the server itself.
@@ -69,6 +72,7 @@ impl Maker {
             Self::Hosts => "hosts",
             Self::Cache => "cache",
             Self::Template => "template",
+            Self::Transfer => "transfer",
         }
     }
 }

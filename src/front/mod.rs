@@ -20,11 +20,13 @@ mod pattern;
 mod plan;
 mod rewrite;
 mod template;
+mod transfer;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 
 use crate::serve::{self, Client, Forwarded};
 use crate::{answer, config};
@@ -37,6 +39,11 @@ pub use loops::{LeadsBack, LoopSearch};
 pub use meter::{
     AtCache, Counts, DURATIONS, FIRST_DURATION, Histogram, Maker, RCODES, SIZES, TYPES,
 };
+/// Reads a record as zone files have it, of one line; `None` where that is none.
+pub fn read_record(text: &str) -> Option<answer::Record> {
+    template::record::parse(text, answer::Section::Answer)
+}
+
 pub use plan::{Block, Series, Shelved, server_label};
 
 /// Far enough apart that no two threads turn sets of addresses in step.
@@ -53,6 +60,8 @@ const _: () = assert!(
 pub struct Front {
     plan: Arc<ArcSwap<Plan>>,
     rotations: AtomicU32,
+    /// A permit for each zone that may be handed over at a time.
+    transfers: Arc<Semaphore>,
     past: Mutex<Past>,
 }
 
@@ -73,6 +82,7 @@ impl Front {
         Arc::new(Self {
             plan: Arc::new(ArcSwap::from_pointee(Plan::new(blocks))),
             rotations: AtomicU32::new(0),
+            transfers: Arc::new(Semaphore::new(transfer::TRANSFERS)),
             past: Mutex::default(),
         })
     }
@@ -155,6 +165,10 @@ impl serve::Desk for Front {
 
     async fn finish(&self, query: Vec<u8>, client: Client) -> Option<Vec<u8>> {
         self.finish_query(&query, client).await
+    }
+
+    fn several(&self, query: Vec<u8>, client: Client) -> Option<Box<dyn serve::Messages>> {
+        Some(Box::new(self.hand_over(query, client)?))
     }
 }
 

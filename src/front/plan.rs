@@ -18,6 +18,7 @@ use super::loops::{LeadsBack, LoopSearch};
 use super::meter::{Counts, Meter};
 use super::rewrite::Rules;
 use super::template::Templates;
+use super::transfer::Transfers;
 use crate::answer::{self, Asked, Identity, Settings};
 use crate::cache::{HALVES, HalfKind};
 use crate::config::{Listen, ServerBlock, host_name};
@@ -59,6 +60,8 @@ pub struct Block {
     pub(super) templates: Templates,
     /// Who explains names.
     pub(super) explainer: Option<Explainer>,
+    /// Who is handed its zones.
+    pub(super) transfers: Transfers,
     /// Nothing acts before the cluster's names are looked at.
     plain: bool,
     listen: Vec<Listen>,
@@ -69,10 +72,12 @@ impl Block {
     /// its `log` and `errors` say, unless it is [`Block::told_to`] somebody.
     pub fn new(config: &ServerBlock, view: Option<Arc<ArcSwap<View>>>) -> Self {
         let forwards = Forwards::new(&config.forward);
+        let transfers = Transfers::new(&config.transfer);
         let settings = Settings {
             payload: config.bufsize,
             recursion: !forwards.is_empty(),
             upstream: !forwards.is_empty(),
+            transfer: !transfers.is_empty(),
             ede: config.kubernetes.as_ref().is_none_or(|kubernetes| kubernetes.ede),
             minimal: config.minimal,
             identity: identity(config),
@@ -96,6 +101,7 @@ impl Block {
             hosts,
             templates,
             explainer: None,
+            transfers,
             plain,
             listen: config.listen.clone(),
         }
@@ -212,6 +218,12 @@ impl Plan {
     #[inline]
     pub(super) fn block(&self, place: usize) -> Option<usize> {
         self.zones.get(place).map(|zone| zone.1)
+    }
+
+    /// What shapes an answer about this name, in whichever block.
+    pub(super) fn settings_for(&self, asked: &Asked) -> &Settings {
+        let block = self.block(self.choose(asked)).and_then(|number| self.blocks.get(number));
+        block.map_or(&NO_BLOCK, |block| block.settings_for(asked))
     }
 
     /// The cell of a meter for a query that came to this door and whose zone has this place.

@@ -293,9 +293,8 @@ pub(super) fn last_known_good_of(
     file: &Path,
     spec: Spec,
 ) -> anyhow::Result<(Arc<Registry>, Arc<View>)> {
-    let place = snapshot::Place::new(file)?;
     let mut objects = Vec::new();
-    let header = snapshot::look(&place, |object| objects.push(object))?;
+    let header = snapshot::look(file, |object| objects.push(object))?;
     let registry = Registry::new(Arc::new(spec), RandomState::new().hash_one(0));
     if !header.state.kinds.has(Kind::EndpointSlice) {
         registry.apply([crate::cluster::Change::NotServed(Kind::EndpointSlice)]);

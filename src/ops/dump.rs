@@ -5,13 +5,17 @@ use std::io::{BufWriter, Write};
 use anyhow::{Context, bail};
 
 use super::cluster::Loading;
+use super::records::{Origin, visit};
 use super::running::wanted;
-use crate::answer::walk;
 use crate::cluster::{Kind, KindSet};
 use crate::config::Run;
 
-/// Writes the zones of the configuration to `out`, a record a line.
-pub fn dump(run: &Run, out: impl Write) -> anyhow::Result<()> {
+/// Writes the zones of the configuration to `out`, a record a line: what its sources have, or what is
+/// there at `from`, a server, a snapshot or the like.
+pub fn dump(run: &Run, from: Option<&str>, out: impl Write) -> anyhow::Result<()> {
+    if let Some(from) = from {
+        return dump_from(run, from, out);
+    }
     // Pod names are not written.
     let mut kinds = KindSet::ALL;
     kinds.remove(Kind::Pod);
@@ -27,18 +31,27 @@ pub fn dump(run: &Run, out: impl Write) -> anyhow::Result<()> {
         }
         let view = loading.view();
         let mut written = Ok(());
-        // In the order of the configuration, not of the longest match.
-        for zone in &view.spec().zones {
-            let Some(zone) = view.zones().iter().find(|found| found.zone == *zone) else {
-                continue;
-            };
-            walk(&view, zone, |line| {
-                if written.is_ok() {
-                    written = writeln!(out, "{line}");
-                }
-            });
-        }
+        visit(&view, |line| {
+            if written.is_ok() {
+                written = writeln!(out, "{line}");
+            }
+        });
         written?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn dump_from(run: &Run, from: &str, out: impl Write) -> anyhow::Result<()> {
+    let origin = Origin::of(from)?;
+    let mut out = BufWriter::new(out);
+    for kubernetes in wanted(&run.config).values() {
+        let mut lines = origin.records(&kubernetes.spec)?;
+        if origin.is_server() && lines.first() == lines.last() {
+            // A transfer ends with the record that it began with.
+            lines.pop();
+        }
+        lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
     }
     out.flush()?;
     Ok(())

@@ -127,7 +127,12 @@ impl Oracle<'_> {
         out: &mut impl Write,
     ) -> anyhow::Result<()> {
         if self.asked.output == Output::Json {
-            serde_json::to_writer_pretty(&mut *out, told)?;
+            let mut explanation = told.explanation.clone();
+            if let Some(only) = &self.asked.record_type {
+                explanation.records.retain(|record| record.is_told_for(only));
+            }
+            let told = Told { explanation: &explanation, ..*told };
+            serde_json::to_writer_pretty(&mut *out, &told)?;
             return Ok(writeln!(out)?);
         }
         if let Some(conf) = told.resolv_conf {

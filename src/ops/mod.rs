@@ -4,6 +4,7 @@
 mod asking;
 mod check;
 mod cluster;
+mod diff;
 mod dump;
 mod explain;
 mod hand_over;
@@ -15,11 +16,13 @@ mod pid;
 mod probes;
 mod pulse;
 mod readiness;
+mod records;
 mod reload;
 mod run;
 mod running;
 
 pub use check::check;
+pub use diff::diff;
 pub use dump::dump;
 pub use explain::explain;
 pub use logs::start as start_logs;

@@ -14,13 +14,13 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::bench::{Bench, WRITE_BATCH};
 use super::server::{Common, Stage};
 use super::tally::Counters;
-use super::{Asker, Clerk, Client, Desk, MAX_STREAM_RESPONSE, Step};
+use super::{Asker, Clerk, Client, Desk, MAX_STREAM_RESPONSE, Messages, Step};
 
 /// Octets of the length before each message (RFC 1035, section 4.2.2).
 const PREFIX: usize = 2;
@@ -56,6 +56,8 @@ pub(super) struct Connection<D: Desk> {
     /// Octets that the kernel would not take yet.
     unsent: Vec<u8>,
     deferred: JoinSet<Option<Vec<u8>>>,
+    /// A response of several messages that is being sent; no query is answered meanwhile.
+    several: Option<Several>,
     reading: Reading,
     /// Set at stop: when reading ends, even if the client goes on sending.
     drained_by: Option<Instant>,
@@ -67,6 +69,12 @@ pub(super) struct Connection<D: Desk> {
     frame_began: Instant,
     /// When `unsent` stopped being empty.
     unsent_since: Instant,
+}
+
+/// A response of several messages, and when it must have been sent.
+struct Several {
+    messages: Box<dyn Messages>,
+    until: Instant,
 }
 
 /// Whether more queries are taken.
@@ -98,6 +106,7 @@ impl<D: Desk> Connection<D> {
             received: Vec::new(),
             unsent: Vec::new(),
             deferred: JoinSet::new(),
+            several: None,
             reading: Reading::Open,
             drained_by: None,
             last_query: now,
@@ -125,7 +134,8 @@ impl<D: Desk> Connection<D> {
             while self.unblocked() && !matches!(next_frame(&self.received), Frame::Part) {
                 self.answer_received()?;
             }
-            if self.reading != Reading::Open && self.deferred.is_empty() && self.unsent.is_empty() {
+            let done = self.deferred.is_empty() && self.several.is_none() && self.unsent.is_empty();
+            if self.reading != Reading::Open && done {
                 return Ok(());
             }
             // The timer is only ever set forward to an earlier time here: later ones are looked
@@ -158,13 +168,19 @@ impl<D: Desk> Connection<D> {
                     ready?;
                     self.read()?;
                 }
+                // Other connections get their turn between two messages.
+                () = yield_now(), if self.several.is_some() && self.unsent.is_empty() => {
+                    self.send_next()?;
+                }
             }
         }
     }
 
     /// Whether one more query may be answered.
     fn unblocked(&self) -> bool {
-        self.unsent.is_empty() && self.deferred.len() < self.common.options.deferred_per_connection
+        self.unsent.is_empty()
+            && self.several.is_none()
+            && self.deferred.len() < self.common.options.deferred_per_connection
     }
 
     fn read(&mut self) -> io::Result<()> {
@@ -250,6 +266,7 @@ impl<D: Desk> Connection<D> {
                 }
                 Step::Silence => counters.silences.add(1),
                 Step::Deferred => self.defer(message, counters),
+                Step::Several => self.begin(message, counters),
             }
             if filled >= WRITE_BATCH {
                 self.send(output.get(..filled).unwrap_or_default())?;
@@ -279,6 +296,40 @@ impl<D: Desk> Connection<D> {
             drop(pass);
             response
         });
+    }
+
+    /// Begins to send a response of several messages. It is counted as one that is deferred.
+    fn begin(&mut self, message: &[u8], counters: &Counters) {
+        let messages = self.common.desk.several(message.to_vec(), self.client);
+        let until = Instant::now() + self.common.options.several_time;
+        self.several = messages.map(|messages| Several { messages, until });
+        if self.several.is_some() {
+            counters.deferred.add(1);
+        } else {
+            counters.silences.add(1);
+        }
+    }
+
+    /// Sends the next message of such a response.
+    fn send_next(&mut self) -> io::Result<()> {
+        let mut bench = Bench::take(&self.common);
+        let sent = self.send_next_from(&mut bench.output);
+        bench.put();
+        sent
+    }
+
+    fn send_next_from(&mut self, output: &mut [u8]) -> io::Result<()> {
+        let Some((prefix, room)) = output.split_first_chunk_mut::<PREFIX>() else { return Ok(()) };
+        let room = room.get_mut(..MAX_STREAM_RESPONSE).unwrap_or_default();
+        let next = self.several.as_mut().and_then(|several| several.messages.next(room));
+        let Some(length) = next.and_then(|length| u16::try_from(length).ok()) else {
+            self.several = None;
+            self.last_query = Instant::now();
+            self.common.finished.replies.add_shared(1);
+            return Ok(());
+        };
+        *prefix = length.to_be_bytes();
+        self.send(output.get(..PREFIX + usize::from(length)).unwrap_or_default())
     }
 
     /// Puts a finished response, and all others that are there, behind what is to be sent.
@@ -343,6 +394,9 @@ impl<D: Desk> Connection<D> {
             None if !self.deferred.is_empty() => Instant::now() + options.idle_time,
             None => self.last_query + options.idle_time,
         };
+        if let Some(several) = &self.several {
+            deadline = deadline.min(several.until);
+        }
         if !self.unsent.is_empty() {
             deadline = deadline.min(self.unsent_since + options.write_time);
         } else if self.reading == Reading::Open && !self.received.is_empty() && self.unblocked() {
@@ -359,7 +413,7 @@ impl<D: Desk> Connection<D> {
         if self.drained_by.is_none() {
             self.common.door.timed_out.add_shared(1);
         }
-        if !self.unsent.is_empty() {
+        if !self.unsent.is_empty() || self.several.is_some() {
             return Err(io::ErrorKind::TimedOut.into());
         }
         if self.drained_by.is_some_and(|limit| now < limit) && self.holds_octets() {

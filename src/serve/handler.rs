@@ -77,7 +77,8 @@ impl<D: Desk> Handler<D> {
                     out.truncate(len);
                     Some(Some(out))
                 }
-                Step::Silence => Some(None),
+                // A hickory server sends one message for each query.
+                Step::Silence | Step::Several => Some(None),
                 Step::Deferred => None,
             }
         };

@@ -30,7 +30,7 @@ pub use handler::Handler;
 pub use listen::{ServeError, Sockets};
 pub use server::{
     CONNECTIONS, CONNECTIONS_PER_CLIENT, DEFERRED, DEFERRED_PER_CONNECTION, FRAME_TIME, GRACE,
-    IDLE_TIME, Options, STREAM_THREADS, Server, WRITE_TIME,
+    IDLE_TIME, Options, SEVERAL_TIME, STREAM_THREADS, Server, WRITE_TIME,
 };
 pub use shares::Full;
 pub use sys::{BATCH, give_back_memory};
@@ -69,6 +69,15 @@ pub enum Step {
     Silence,
     /// The response hangs on somebody else: [`Desk::finish`] awaits it.
     Deferred,
+    /// The response is several messages, which a stream alone can carry: [`Desk::several`] has them.
+    Several,
+}
+
+/// The messages of one response, each made when there is room for it.
+pub trait Messages: Send {
+    /// Makes the next message in `out`, which holds [`MAX_STREAM_RESPONSE`] octets, and returns its
+    /// length; `None` behind the last.
+    fn next(&mut self, out: &mut [u8]) -> Option<usize>;
 }
 
 /// Where queries are answered; the sockets know nothing else of the rooms below.
@@ -86,6 +95,14 @@ pub trait Desk: Send + Sync + 'static {
         query: Vec<u8>,
         client: Client,
     ) -> impl Future<Output = Option<Vec<u8>>> + Send;
+
+    /// The messages that answer a query for which a clerk has said [`Step::Several`]. `None` is
+    /// silence. They are dropped when all are sent, when the client hangs up, and when it takes too
+    /// long.
+    fn several(&self, query: Vec<u8>, client: Client) -> Option<Box<dyn Messages>> {
+        drop((query, client));
+        None
+    }
 }
 
 /// One thread's access to a [`Desk`]: never waits, takes no lock, allocates nothing.

@@ -54,6 +54,10 @@ pub const DEFERRED: usize = 8192;
 /// Deferred queries of one connection at a time; it is not read from while there are as many.
 pub const DEFERRED_PER_CONNECTION: usize = 64;
 
+/// How long a response of several messages may take: a zone of a million names over a slow line. Whoever
+/// takes longer lets an old view stay in memory for it.
+pub const SEVERAL_TIME: Duration = Duration::from_mins(5);
+
 /// How long a stop waits for what was received: deferred queries and connections that are being
 /// answered. Longer than a query to the upstreams may take.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -82,6 +86,8 @@ pub struct Options {
     pub deferred: usize,
     /// See [`DEFERRED_PER_CONNECTION`].
     pub deferred_per_connection: usize,
+    /// See [`SEVERAL_TIME`].
+    pub several_time: Duration,
     /// See [`GRACE`].
     pub grace: Duration,
 }
@@ -98,6 +104,7 @@ impl Default for Options {
             connections_per_client: CONNECTIONS_PER_CLIENT,
             deferred: DEFERRED,
             deferred_per_connection: DEFERRED_PER_CONNECTION,
+            several_time: SEVERAL_TIME,
             grace: GRACE,
         }
     }

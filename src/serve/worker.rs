@@ -190,7 +190,8 @@ impl<D: Desk> Worker<D> {
             let (query, envelope, room) = batch.exchange(slot);
             match clerk.answer(slot, query, Asker::datagram(envelope, bound), room) {
                 Step::Reply(length) => batch.reply(slot, length),
-                Step::Silence => silences += 1,
+                // What only a stream can carry is none.
+                Step::Silence | Step::Several => silences += 1,
                 Step::Deferred => match defer(common, batch, slot, socket, bound) {
                     Ok(()) => deferred += 1,
                     Err(full) => counters.overload(full).add(1),

@@ -194,8 +194,12 @@ fn ask(grounds: &Grounds<'_>, name: &Name) -> Said {
                 said.status = Status::Forwarded;
                 break;
             }
-            Outcome::Silence => {}
+            Outcome::Silence | Outcome::Transfer => {}
         }
+    }
+    // That of one type is nothing about a name that has others.
+    if said.cause == Cause::NoData && !said.records.is_empty() {
+        said.cause = Cause::Plain;
     }
     said
 }

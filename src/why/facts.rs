@@ -97,6 +97,13 @@ pub struct RecordFacts {
     pub data: String,
 }
 
+impl RecordFacts {
+    /// Whether it belongs to an answer for this type: an alias stands in front of whatever is asked.
+    pub fn is_told_for(&self, rtype: &str) -> bool {
+        self.rtype == rtype || self.rtype == "CNAME"
+    }
+}
+
 /// A Service.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -4,12 +4,26 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::facts::{
-    EndpointFacts, Explanation, PortFacts, ServiceFacts, SourceFacts, Status, ViewFacts,
+    EndpointFacts, Explanation, PortFacts, RecordFacts, ServiceFacts, SourceFacts, Status,
+    ViewFacts,
 };
 use super::search::{End, Verdict, Walk};
 
-/// Writes an explanation; of its records those of one type, where one is given.
+/// Writes an explanation; of its records those of one type, where one is given. Nothing of it
+/// commands a terminal, whatever objects or a server say.
 pub fn write_text(
+    out: &mut impl Write,
+    explanation: &Explanation,
+    only: Option<&str>,
+) -> io::Result<()> {
+    let mut text = Vec::new();
+    write_whole(&mut text, explanation, only)?;
+    let text = String::from_utf8_lossy(&text);
+    let tame = text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
+    out.write_all(tame.as_bytes())
+}
+
+fn write_whole(
     out: &mut impl Write,
     explanation: &Explanation,
     only: Option<&str>,
@@ -109,10 +123,9 @@ fn write_records(
     explanation: &Explanation,
     only: Option<&str>,
 ) -> io::Result<()> {
-    // An alias stands in front of whatever is asked for.
-    let is_wanted = |rtype: &str| only.is_none_or(|only| only == rtype || rtype == "CNAME");
     let mut table = Table::default();
-    let records = explanation.records.iter().filter(|record| is_wanted(&record.rtype));
+    let is_wanted = |record: &&RecordFacts| only.is_none_or(|only| record.is_told_for(only));
+    let records = explanation.records.iter().filter(is_wanted);
     for record in records {
         let ttl = record.ttl.to_string();
         table.row([&*record.owner, &ttl, &record.rtype, &record.data]);
@@ -278,6 +291,16 @@ mod tests {
         table.write(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text, "  A    LONG HEAD  C\n  one  x          1\n  é               22\n");
+    }
+
+    #[test]
+    fn nothing_commands_a_terminal() {
+        let explanation =
+            Explanation { why: Some("a\u{1b}[31m\u{9b}\nb\t".into()), ..Explanation::default() };
+        let mut out = Vec::new();
+        write_text(&mut out, &explanation, None).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("  a\u{fffd}[31m\u{fffd}\nb\u{fffd}\n"), "{text}");
     }
 
     #[test]

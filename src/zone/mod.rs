@@ -26,4 +26,4 @@ pub use spec::{
     DEFAULT_TTL, Fallthrough, MAX_TTL, NamespaceFilter, Pods, Selectorless, Spec, Zone, ZoneKind,
 };
 pub use standing::{Standing, Standings, is_ready};
-pub use view::{Delta, Falls, SOA_LEN, SOA_POINTERS, State, View, ViewZone};
+pub use view::{Delta, Falls, SOA_LEN, SOA_POINTERS, ServicePlace, State, View, ViewZone};

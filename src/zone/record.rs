@@ -328,7 +328,11 @@ impl<'a> EndpointsRef<'a> {
         None
     }
 
-    fn label_at(self, index: u32) -> Option<LabelRef<'a>> {
+    /// The label of this number, in the order of [`EndpointsRef::labels`].
+    pub fn label_at(self, index: u32) -> Option<LabelRef<'a>> {
+        if index >= self.record.u32(self.section(4)) {
+            return None;
+        }
         let start = self.section(4);
         let at = self.record.u32(start + 4 + 4 * index as usize) as usize;
         let mut behind = at + 12;

@@ -260,10 +260,23 @@ impl View {
 
     /// The keys of all Services and their records, in no order.
     fn service_entries(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let is_service = |key: &[u8]| {
-            key.first().is_some_and(|octet| *octet < 64) && crate::name::labels(key).count() == 2
-        };
-        self.table.iter().filter(move |(key, _)| is_service(key))
+        self.table.iter().filter(|(key, _)| is_service(key))
+    }
+
+    /// The Service at a place, its key and its record, in no order that means anything; the place is
+    /// then that of the next one. `None` behind the last.
+    pub fn next_service(&self, place: &mut ServicePlace) -> Option<(&[u8], Record<'_>)> {
+        loop {
+            let mut services = self.table.part(place.part)?.filter(|(key, _)| is_service(key));
+            if let Some((key, body)) = services.nth(place.entry) {
+                place.entry += 1;
+                if let Some(record) = Record::new(body) {
+                    return Some((key, record));
+                }
+                continue;
+            }
+            *place = ServicePlace { part: place.part + 1, entry: 0 };
+        }
     }
 
     /// The keys of all Services (`S.N` in wire form), sorted by namespace and name.
@@ -276,6 +289,18 @@ impl View {
         });
         all
     }
+}
+
+/// A place among the Services of one view: where somebody is who looks at them one by one, and holds
+/// no reference meanwhile.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServicePlace {
+    part: usize,
+    entry: usize,
+}
+
+fn is_service(key: &[u8]) -> bool {
+    key.first().is_some_and(|octet| *octet < 64) && crate::name::labels(key).count() == 2
 }
 
 fn soa_ttl(ttl: u32) -> u32 {

@@ -308,6 +308,18 @@ fn one_type_may_be_asked_for() {
     let told = text(&room, &[name, "AAAA"], 0);
     assert!(told.contains("it has no AAAA record (NODATA)"), "{told}");
     assert_eq!(explain(&room, &[name, "AA"]).code, 2);
+    // But for the view's serial, which is the time.
+    let [any, all] = [&[name, "any"][..], &[name]].map(|args| text(&room, args, 0));
+    assert_eq!(any.split("View:").next(), all.split("View:").next());
+    let ended = explain(&room, &[name, "SRV", "--output", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&ended.out).expect("JSON");
+    let types: Vec<&str> = told["explanation"]["records"]
+        .as_array()
+        .expect("records")
+        .iter()
+        .filter_map(|record| record["type"].as_str())
+        .collect();
+    assert_eq!(types, ["SRV"]);
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn options() {
     faults(
         &room,
         &[
-            (&[], &["no command", "serve, explain, check or dump"]),
+            (&[], &["no command", "serve, explain, check, dump or diff"]),
             (&["sevre"], &["sevre", "serve"]),
             (&["serve", "--lisen", "127.0.0.1:53"], &["--lisen", "--listen"]),
             (&["serve", "m"], &["'m'"]),

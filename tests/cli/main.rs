@@ -13,6 +13,8 @@ mod deploy;
 #[cfg(test)]
 mod descriptors;
 #[cfg(test)]
+mod diff;
+#[cfg(test)]
 mod directives;
 #[cfg(test)]
 mod dump;

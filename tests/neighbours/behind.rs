@@ -54,15 +54,15 @@ fn documented(heading: &str, address: &str) -> String {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Over {
+pub(crate) enum Over {
     Udp,
     Tcp,
 }
 
 /// A response's code, and its answers as text, sorted.
-type Told = (ResponseCode, Vec<String>);
+pub(crate) type Told = (ResponseCode, Vec<String>);
 
-fn ask(server: SocketAddr, over: Over, name: &str, kind: RecordType) -> Told {
+pub(crate) fn ask(server: SocketAddr, over: Over, name: &str, kind: RecordType) -> Told {
     let mut message = Message::query();
     message.metadata.recursion_desired = true;
     message.add_query(Query::query(Name::from_ascii(name).expect("a name"), kind));
@@ -100,7 +100,7 @@ fn ask(server: SocketAddr, over: Over, name: &str, kind: RecordType) -> Told {
 
 /// The names and types of everything that is served below `cluster.local`, and the same with what
 /// does not exist.
-fn questions(room: &Room) -> Vec<(String, RecordType)> {
+pub(crate) fn questions(room: &Room) -> Vec<(String, RecordType)> {
     let ended = room.run(&["dump", "--manifests", &examples()]);
     let mut all = BTreeSet::new();
     for line in ended.out.lines() {

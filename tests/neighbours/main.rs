@@ -1,6 +1,6 @@
 //! The binary behind other DNS servers, each with the configuration that
-//! `deploy/forward-target/README.md` shows for it: every record of the examples must come through. And
-//! beside CoreDNS, which must read what is read here.
+//! `deploy/forward-target/README.md` shows for it: every record of the examples must come through.
+//! Secondaries that take its zone. And beside CoreDNS, which must read what is read here.
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
@@ -40,6 +40,8 @@ mod rewrite;
 #[allow(dead_code)] // The command line's tests use the rest.
 #[path = "../cli/run.rs"]
 mod run;
+#[cfg(test)]
+mod secondary;
 #[cfg(test)]
 mod template;
 #[cfg(test)]

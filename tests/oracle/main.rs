@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod ede;
 #[cfg(test)]
+mod explained;
+#[cfg(test)]
 mod garbage;
 #[cfg(test)]
 mod model;

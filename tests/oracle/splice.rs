@@ -25,6 +25,7 @@ const SETTINGS: Settings = Settings {
     payload: 1232,
     recursion: true,
     upstream: true,
+    transfer: false,
     ede: true,
     minimal: false,
     identity: Identity::NONE,

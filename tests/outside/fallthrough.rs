@@ -9,7 +9,7 @@ const OBJECTS: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: web, name
                        spec: {clusterIP: 10.96.0.1}\n";
 
 /// What the upstream says to a name that is not its own.
-const UPSTREAM: &str = "ok ~ test. 60 SOA";
+const UPSTREAM: &str = "ok";
 
 /// A block with this directive in front of an upstream.
 fn world(upstream: &Upstream, directive: &str) -> World {

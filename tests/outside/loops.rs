@@ -100,10 +100,10 @@ fn upstreams_that_lead_elsewhere() {
     for upstream in [&first, &second] {
         upstream.asked();
     }
-    assert_eq!(world.told(&names[1], A), "ok ~ test. 60 SOA");
+    assert_eq!(world.told(&names[1], A), "ok");
     for (upstream, name) in [(&first, &names[0]), (&second, &names[1])] {
         upstream.asked();
-        assert_eq!(line(&world.ask(&query(name, HINFO), false)), "ok ~ test. 60 SOA");
+        assert_eq!(line(&world.ask(&query(name, HINFO), false)), "ok");
         assert_eq!(upstream.asked().len(), 1);
     }
     assert_eq!(world.told("a60.corp.example.", A).matches("192.0.2.0").count(), 1, "it runs");

@@ -118,7 +118,7 @@ fn names_outside_under_others() {
         ("a300.far.example.", TXT, format!("ok {soa}"), 1),
         ("fail.far.example.", A, "ServFail".into(), 1),
         // The code and the TTL of an answer.
-        ("nx60.gone.example.", A, "ok ~ test. 7 SOA".into(), 1),
+        ("nx60.gone.example.", A, "ok".into(), 1),
         ("a60.gone.example.", A, "ok; a60.gone.example. 7 A 192.0.2.7".into(), 1),
     ] {
         let first = line(&world.ask(&query(name, kind), false));
@@ -181,12 +181,9 @@ fn the_block_is_that_of_the_clients_name() {
         ),
     );
     assert_eq!(world.told("secret.example.", A), "Refused !15");
-    assert_eq!(
-        world.told("open.example.", A),
-        "ok; open.example. 60 A 192.0.2.0 + bank.example. 9999 A 192.0.2.66"
-    );
+    assert_eq!(world.told("open.example.", A), "ok; open.example. 60 A 192.0.2.0");
     // Nobody has this name in this block but the upstream.
-    assert_eq!(world.told("db.example.", A), "ok ~ test. 60 SOA");
+    assert_eq!(world.told("db.example.", A), "ok");
     assert_eq!(
         world.told("db.shop.svc.cluster.local.", A),
         "ok aa; db.shop.svc.cluster.local. 5 A 192.0.2.1"

@@ -64,8 +64,8 @@ fn it_is_looked_up_where_addresses_are_asked_for() {
         (
             "C60.to.example.",
             A,
-            "ok aa; C60.to.example. 60 CNAME c60.test.; a60.test. 60 A 192.0.2.7; \
-             c60.test. 300 CNAME a60.test.",
+            "ok aa; C60.to.example. 60 CNAME c60.test.; c60.test. 300 CNAME a60.test.; \
+             a60.test. 60 A 192.0.2.7",
         ),
         // The response code is the template's.
         ("nx60.to.example.", A, "ok aa; nx60.to.example. 60 CNAME nx60.test."),

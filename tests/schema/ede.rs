@@ -269,6 +269,8 @@ const UNUSUAL: &[Row] = &[
     ("web.shop.svc ANY", NOERROR, 0, "ANY: one set of records (RFC 8482)"),
     ("@ 253", REFUSED, 21, "the type is not served"),
     ("@ 254", REFUSED, 21, "the type is not served"),
+    ("@ 252", REFUSED, 18, "no 'transfer' hands over this zone"),
+    ("@ 251", REFUSED, 18, "no 'transfer' hands over this zone"),
 ];
 
 #[test]

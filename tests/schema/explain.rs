@@ -116,7 +116,7 @@ fn a_name_says_why_it_answers_what_it_answers() {
             "why there is no namespace nowhere",
         ),
         ("_https._tcp.crm.shop.svc", "NOERROR, kubernetes cluster.local.", "view complete"),
-        ("shop.svc", "NOERROR, kubernetes cluster.local.", "view complete"),
+        ("shop.svc", "NOERROR cause=no-data, kubernetes cluster.local.", "view complete"),
         ("10-1-2-1.crm.shop.svc", "NOERROR, kubernetes cluster.local.", "view complete"),
         (
             "10-0-0-1.shop.pod",

@@ -185,6 +185,53 @@ fn a_client_that_does_not_read_is_cut_off() {
 }
 
 #[test]
+fn several_messages_are_made_as_they_are_taken() {
+    let server = start(&["127.0.0.1:0"], options());
+    let mut stream = tcp(server.addresses()[0]);
+    // Some 20 MB; what is asked behind it waits for its end.
+    send_all(&mut stream, &[query(1, SEVERAL, 300), query(2, ECHO, 0), query(3, SEVERAL, 1)]);
+    // Others are answered meanwhile.
+    let mut other = tcp(server.addresses()[0]);
+    send_all(&mut other, &[query(9, ECHO, 0)]);
+    assert_eq!(id(&read_message(&mut other)), 9);
+    for number in 0..300u16 {
+        let message = read_message(&mut stream);
+        assert_eq!((id(&message), message.len()), (1, 65_535));
+        assert_eq!(message[65_533..], number.to_be_bytes());
+    }
+    assert_eq!(id(&read_message(&mut stream)), 2);
+    assert_eq!(id(&read_message(&mut stream)), 3);
+    // None at all is silence.
+    send_all(&mut stream, &[query(4, SEVERAL, 0), query(5, ECHO, 0)]);
+    assert_eq!(id(&read_message(&mut stream)), 5);
+    eventually("counted once each", || {
+        let traffic = server.traffic();
+        (traffic.streams.deferred, traffic.finished.replies, traffic.streams.silences) == (2, 2, 1)
+    });
+    // No datagram carries them.
+    let socket = udp(server.addresses()[0]);
+    socket.send(&query(6, SEVERAL, 2)).expect("send");
+    assert_eq!(id(&ask(&socket, &query(7, ECHO, 0))), 7);
+}
+
+#[test]
+fn several_messages_have_their_time() {
+    let several_time = Duration::from_millis(300);
+    let server = start(&["127.0.0.1:0"], Options { several_time, ..options() });
+    let mut stream = tcp(server.addresses()[0]);
+    send_all(&mut stream, &[query(1, SEVERAL, u16::MAX)]);
+    // However fast it reads: 4 GB are too many.
+    let mut room = vec![0; 1 << 16];
+    let mut read = 0;
+    while let Ok(count @ 1..) = stream.read(&mut room) {
+        read += count;
+    }
+    assert!(read > 65_537, "{read} octets");
+    assert_eq!(server.traffic().connections.timed_out, 1);
+    eventually("closed", || server.traffic().connections.open == 0);
+}
+
+#[test]
 fn connections_have_a_limit_for_all_and_for_one_client() {
     let limits = Options { connections: 3, connections_per_client: 2, ..options() };
     let server = start(&["127.0.0.1:0", "[::1]:0"], limits);

@@ -2,12 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fingerpost::config::Listen;
-use fingerpost::serve::{Asker, Clerk, Client, Desk, Options, Server, Step, Transport};
+use fingerpost::serve::{Asker, Clerk, Client, Desk, Messages, Options, Server, Step, Transport};
 
 /// Long enough for a busy machine: no test waits for it unless it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,6 +23,8 @@ pub(crate) const SLOW: u8 = b'w';
 pub(crate) const DEFER: u8 = b'd';
 /// Answers with so many octets.
 pub(crate) const LARGE: u8 = b'l';
+/// Answers with so many messages, the largest that there are, that end with their number.
+pub(crate) const SEVERAL: u8 = b'v';
 /// Answers with the length of the query.
 pub(crate) const MEASURE: u8 = b'm';
 
@@ -43,6 +46,29 @@ impl Desk for Toy {
         assert!(client.from.ip().is_loopback(), "{client:?}");
         tokio::time::sleep(Duration::from_millis(number(&query))).await;
         Some(query)
+    }
+
+    fn several(&self, query: Vec<u8>, client: Client) -> Option<Box<dyn Messages>> {
+        assert_eq!(client.transport, Transport::Stream);
+        let count = u16::try_from(number(&query)).expect("a count");
+        let numbers = 0..count;
+        (count > 0).then(|| Box::new(Numbered { query, numbers }) as Box<dyn Messages>)
+    }
+}
+
+/// Messages with their numbers.
+struct Numbered {
+    query: Vec<u8>,
+    numbers: Range<u16>,
+}
+
+impl Messages for Numbered {
+    fn next(&mut self, out: &mut [u8]) -> Option<usize> {
+        let number = self.numbers.next()?;
+        let (front, last) = out.split_last_chunk_mut::<2>().expect("room");
+        front[..2].copy_from_slice(&self.query[..2]);
+        *last = number.to_be_bytes();
+        Some(out.len())
     }
 }
 
@@ -74,6 +100,7 @@ impl Clerk for ToyClerk {
         let Some(&what) = query.get(12) else { return Step::Silence };
         match what {
             DEFER => return Step::Deferred,
+            SEVERAL => return Step::Several,
             PANIC => panic!("as the query asked"),
             ECHO => {}
             SLOW => thread::sleep(Duration::from_millis(number(query))),

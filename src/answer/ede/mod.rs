@@ -7,7 +7,7 @@ mod text;
 
 use std::fmt::{self, Write};
 
-use super::cause::{Cause, Failure, KeptAs};
+use super::cause::{Cause, Failure, KeptAs, NoTransfer};
 use super::kept::Kept;
 use super::message::Told;
 use super::query::{OPT, Query, Rcode};
@@ -29,7 +29,7 @@ const OPTION_MOST: usize = OPTION_HEAD + TEXT_MOST;
 
 /// Info codes (RFC 8914, section 4).
 mod code {
-    use super::{Cause, Failure, KeptAs, Rcode};
+    use super::{Cause, Failure, KeptAs, NoTransfer, Rcode};
     use crate::answer::write::rtype;
 
     pub(super) const OTHER: u16 = 0;
@@ -38,6 +38,7 @@ mod code {
     const NOT_READY: u16 = 14;
     const BLOCKED: u16 = 15;
     const FILTERED: u16 = 17;
+    const PROHIBITED: u16 = 18;
     const STALE_NXDOMAIN: u16 = 19;
     const NOT_AUTHORITATIVE: u16 = 20;
     const NOT_SUPPORTED: u16 = 21;
@@ -53,6 +54,7 @@ mod code {
             | Cause::Identity
             | Cause::Hosts
             | Cause::Template
+            | Cause::Transfer
             | Cause::Malformed
             | Cause::Kept(KeptAs::New) => return None,
             Cause::Kept(KeptAs::Stale) => stale(rcode),
@@ -62,6 +64,9 @@ mod code {
             Cause::Filtered => FILTERED,
             Cause::NotOurs => NOT_AUTHORITATIVE,
             Cause::NotServed => NOT_SUPPORTED,
+            Cause::NoTransfer(NoTransfer::Unlisted | NoTransfer::Stranger) => PROHIBITED,
+            Cause::NoTransfer(NoTransfer::NotAZone | NoTransfer::Datagram) => NOT_SUPPORTED,
+            Cause::NoTransfer(NoTransfer::NoSerial | NoTransfer::TooMany) => OTHER,
             Cause::Upstream(Failure::Unreachable | Failure::Nobody) => NO_REACHABLE_AUTHORITY,
             Cause::Upstream(Failure::Unusable) => NETWORK_ERROR,
             Cause::NoData
@@ -103,21 +108,24 @@ mod code {
 
 /// Whether a message says, by an extended error, that it may be out of date.
 pub(super) fn says_stale(message: &[u8]) -> bool {
+    errors_in(message).any(|(code, _)| code::is_stale(code))
+}
+
+/// The extended errors of a message with a question: codes and texts.
+pub(super) fn errors_in(message: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let opt = Told::read(message)
         .and_then(|told| told.section(2).flatten().find(|found| found.rtype == OPT));
     let mut options = opt.and_then(|opt| message.get(opt.data..opt.end)).unwrap_or(&[]);
-    while let Some((&[o0, o1, l0, l1], rest)) = options.split_first_chunk::<4>() {
-        let len = usize::from(u16::from_be_bytes([l0, l1]));
-        let Some((data, behind)) = rest.split_at_checked(len) else { return false };
-        if u16::from_be_bytes([o0, o1]) == OPTION
-            && let Some(&code) = data.first_chunk()
-            && code::is_stale(u16::from_be_bytes(code))
-        {
-            return true;
-        }
+    let all = std::iter::from_fn(move || {
+        let (&[o0, o1, l0, l1], rest) = options.split_first_chunk::<4>()?;
+        let (data, behind) = rest.split_at_checked(usize::from(u16::from_be_bytes([l0, l1])))?;
         options = behind;
-    }
-    false
+        Some((u16::from_be_bytes([o0, o1]), data))
+    });
+    all.filter(|(option, _)| *option == OPTION).filter_map(|(_, data)| {
+        let (code, text) = data.split_first_chunk()?;
+        Some((u16::from_be_bytes(*code), text))
+    })
 }
 
 /// The extended errors of one response, on the stack: options of an OPT record, one behind the other.

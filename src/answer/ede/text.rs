@@ -7,7 +7,7 @@
 
 use std::fmt::{Result, Write};
 
-use super::super::cause::{Cause, Failure, KeptAs};
+use super::super::cause::{Cause, Failure, KeptAs, NoTransfer};
 use super::super::query::Asked;
 use super::super::resolve::{Located, Node, locate, pod_address, protocol, reverse_address};
 use super::super::write::rtype;
@@ -50,6 +50,7 @@ fn without_view(qtype: u16, cause: Cause) -> &'static str {
         Cause::Blocked => "'acl' blocks this",
         Cause::Filtered => "'acl' filters this",
         Cause::NotServed if is_query_only(qtype) => "the type is not served",
+        Cause::NoTransfer(why) => no_transfer(why),
         Cause::NotServed => "only class IN is served",
         Cause::Malformed => "only the opcode QUERY is served",
         Cause::BareAlias => "externalName leads out of our zones, and nobody was asked",
@@ -73,9 +74,20 @@ fn without_view(qtype: u16, cause: Cause) -> &'static str {
     }
 }
 
-/// Types of queries that no record has (RFC 1035, section 3.2.3; RFC 1995).
+fn no_transfer(why: NoTransfer) -> &'static str {
+    match why {
+        NoTransfer::Unlisted => "no 'transfer' hands over this zone",
+        NoTransfer::Stranger => "no 'transfer to' names your address",
+        NoTransfer::NotAZone => "only whole forward zones are transferred, and this is none",
+        NoTransfer::Datagram => "AXFR is answered over TCP alone",
+        NoTransfer::NoSerial => "IXFR lacks the one SOA record that says the serial you have",
+        NoTransfer::TooMany => "as many transfers as may be are under way; ask again",
+    }
+}
+
+/// Types of queries that no record has (RFC 1035, section 3.2.3).
 fn is_query_only(qtype: u16) -> bool {
-    matches!(qtype, rtype::IXFR | rtype::AXFR | rtype::MAILA | rtype::MAILB)
+    matches!(qtype, rtype::MAILA | rtype::MAILB)
 }
 
 /// A name of ours.

@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::decode::{self, CHECK, PREFIX};
+use super::encode::MAGIC;
 use super::{Header, Origin, Packed, VERSION};
 use crate::cluster::Object;
 
@@ -233,7 +234,7 @@ impl From<io::Error> for Refusal {
 /// them or none. Only the packed octets are held besides, a few megabytes for a large cluster.
 pub fn load(place: &Place, origin: &Origin, mut sink: impl FnMut(Object)) -> Loaded {
     let file = place.file.display();
-    let result = read(place, Some(origin)).and_then(|(header, body)| {
+    let result = whole(&place.file, Some(origin)).and_then(|(header, body)| {
         // The same octets were decoded a moment ago.
         decode::objects(&body, &mut sink)?;
         Ok(header)
@@ -268,21 +269,28 @@ pub fn load(place: &Place, origin: &Origin, mut sink: impl FnMut(Object)) -> Loa
     }
 }
 
+/// Whether a file begins as one of a state does.
+pub fn is_one(file: &mut impl Read) -> io::Result<bool> {
+    let mut head = Vec::new();
+    file.take(MAGIC.len() as u64).read_to_end(&mut head)?;
+    Ok(head == MAGIC)
+}
+
 /// Why a state cannot be looked at.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("snapshot {}: {why}", .file.display())]
+#[error("snapshot {} cannot be used: {why}", .file.display())]
 pub struct LookError {
     file: PathBuf,
     why: String,
 }
 
-/// Reads the state at `place`, of whatever origin, and hands its objects to `sink`. The file is left
+/// Reads the state in a file, of whatever origin, and hands its objects to `sink`. The file is left
 /// as it is.
 ///
 /// # Errors
 /// If there is none, it cannot be read, is damaged, or of another version of the format.
-pub fn look(place: &Place, mut sink: impl FnMut(Object)) -> Result<Header, LookError> {
-    let result = read(place, None).and_then(|(header, body)| {
+pub fn look(path: &Path, mut sink: impl FnMut(Object)) -> Result<Header, LookError> {
+    let result = whole(path, None).and_then(|(header, body)| {
         decode::objects(&body, &mut sink)?;
         Ok(header)
     });
@@ -291,19 +299,19 @@ pub fn look(place: &Place, mut sink: impl FnMut(Object)) -> Result<Header, LookE
             Refusal::None => {
                 "it does not exist; name a file that 'serve --snapshot' has written".into()
             }
-            Refusal::Damaged(why) => format!("it is damaged: {why}"),
-            Refusal::Foreign(why) => why,
+            Refusal::Damaged(why) => format!("it is damaged: {why}; take another one"),
+            Refusal::Foreign(why) => format!("{why}; take another one"),
             Refusal::Unreadable(why) => format!("it cannot be read: {why}"),
         };
-        LookError { file: place.file.clone(), why }
+        LookError { file: path.into(), why }
     })
 }
 
-/// The header and the body of a file that is whole and ours, if it has to be ours.
-fn read(place: &Place, origin: Option<&Origin>) -> Result<(Header, Vec<u8>), Refusal> {
+/// The header and the body of a file that is whole, and of this origin where one is named.
+fn whole(path: &Path, origin: Option<&Origin>) -> Result<(Header, Vec<u8>), Refusal> {
     let mut options = OpenOptions::new();
     // A named pipe would otherwise wait for somebody to write.
-    let file = options.read(true).custom_flags(libc::O_NONBLOCK).open(&place.file)?;
+    let file = options.read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(Refusal::Unreadable("it is not a regular file".to_owned()));

@@ -22,7 +22,7 @@ use super::KindSet;
 
 pub use super::packed::Stored;
 pub use encode::{Packed, pack};
-pub use file::{Loaded, LookError, Place, StoreError, clean, load, look, store};
+pub use file::{Loaded, LookError, Place, StoreError, clean, is_one, load, look, store};
 pub use origin::Origin;
 pub use writer::{Notifier, Tally, Writer};
 

@@ -16,7 +16,10 @@ const NAME_INLINE: usize = 96;
 /// A response on its way out, as far as it is logged.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::front) struct Answer<'a> {
+    /// The response; its header alone may do.
     pub(in crate::front) response: &'a [u8],
+    /// Octets of the whole of it.
+    pub(in crate::front) octets: usize,
     pub(in crate::front) rcode: u8,
     /// Absent where an upstream said it.
     pub(in crate::front) cause: Option<Cause>,
@@ -63,7 +66,7 @@ impl Entry {
         let said = answer.map(|answer| Said {
             rcode: answer.rcode,
             flags: answer.response.get(2..4).and_then(<[u8]>::first_chunk).map_or([0; 2], |f| *f),
-            size: answer.response.len(),
+            size: answer.octets,
             cause: answer.cause,
         });
         Self {

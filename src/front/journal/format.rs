@@ -329,7 +329,12 @@ mod tests {
 
     #[test]
     fn every_placeholder_has_its_value() {
-        let answer = Answer { response: REFUSED, rcode: 5, cause: Some(Cause::Blocked) };
+        let answer = Answer {
+            response: REFUSED,
+            octets: REFUSED.len(),
+            rcode: 5,
+            cause: Some(Cause::Blocked),
+        };
         let mut known = 0;
         for (placeholder, over_udp, over_tcp) in [
             ("{type}", "AAAA", "AAAA"),
@@ -362,7 +367,7 @@ mod tests {
 
     #[test]
     fn what_is_no_placeholder_stands_as_it_is() {
-        let answer = Answer { response: REFUSED, rcode: 11, cause: None };
+        let answer = Answer { response: REFUSED, octets: REFUSED.len(), rcode: 11, cause: None };
         for (format, line) in [
             ("", ""),
             ("plain", "plain"),

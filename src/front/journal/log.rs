@@ -119,7 +119,7 @@ mod tests {
             (5, A, 0, 0, None, Error),
         ] {
             let response = response(rcode, answers, authority);
-            let answer = Answer { response: &response, rcode, cause: None };
+            let answer = Answer { response: &response, octets: response.len(), rcode, cause: None };
             let found = class_of(opcode, qtype, Some(&answer));
             assert_eq!(found, class, "{opcode} {qtype} {rcode} {answers} {authority:?}");
         }

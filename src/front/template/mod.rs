@@ -5,7 +5,7 @@
 //! them, each bounded by what a message can hold, and so does a pattern too large for a table.
 #![forbid(unsafe_code)]
 
-mod record;
+pub(super) mod record;
 
 use std::fmt::Write;
 use std::net::IpAddr;

@@ -28,7 +28,7 @@ struct Word {
 }
 
 /// Reads the first record of the text; `None` where that is none.
-pub(super) fn parse(text: &str, section: Section) -> Option<Record> {
+pub(in crate::front) fn parse(text: &str, section: Section) -> Option<Record> {
     let words = words(text.trim_start_matches(['\r', '\n']))?;
     let (owner, mut rest) = words.split_first()?;
     if owner.quoted {

@@ -98,6 +98,14 @@ impl Table {
         self.shards().flat_map(Shard::iter)
     }
 
+    /// The entries of one part of the table; `None` behind the last. The parts are small, and go on
+    /// being the same ones as long as the table does.
+    pub fn part(&self, index: usize) -> Option<impl Iterator<Item = (&[u8], &[u8])>> {
+        let size = self.group();
+        let shard = self.groups.get(index / size)?.get(index % size)?;
+        Some(shard.iter())
+    }
+
     /// Makes the updates. Whoever else has a group that they touch keeps it as it was; the list of
     /// one that nobody else has is changed in place.
     pub fn update(&mut self, updates: &Updates) {
