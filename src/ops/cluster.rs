@@ -395,7 +395,7 @@ fn tell(faults: &[Fault], whole: &[PathBuf]) {
     for fault in faults {
         match fault.grade {
             Grade::Broken => tracing::error!("{fault}"),
-            Grade::Warning => tracing::warn!("{fault}"),
+            Grade::Odd | Grade::Warning => tracing::warn!("{fault}"),
         }
     }
     for file in whole {

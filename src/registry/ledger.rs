@@ -2,9 +2,13 @@
 //! lasts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-use crate::cluster::{EndpointSlice, Kind, ObjectKey, Service, SliceAddresses};
+use crate::cluster::{Endpoint, EndpointSlice, Kind, Object, ObjectKey, Service, SliceAddresses};
 use crate::zone::{Drop, Selectorless};
+
+/// How many addresses of one object and reason are told.
+const ADDRESSES_TOLD: usize = 5;
 
 /// An oddity of an object that is served all the same, or not at all.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -46,23 +50,8 @@ impl Ledger {
     pub(super) fn service(&mut self, service: &Service) {
         let key = &service.meta.key;
         self.forget(Kind::Service, key);
-        if let Some(text) = &service.selectorless {
-            if service.has_selector {
-                let what = "the annotation fingerpost.dev/selectorless is for Services without a \
-                            selector, and is ignored";
-                self.note(Oddity::NeedlessAnnotation, key, what, text);
-            } else if Selectorless::parse(text).is_none() {
-                let what = "the annotation fingerpost.dev/selectorless knows auto, endpoints and \
-                            cluster-ip, and is ignored";
-                self.note(Oddity::UnknownAnnotation, key, what, text);
-            }
-        }
-        if let Some(text) = &service.external_name
-            && crate::zone::unusable(text).is_some()
-        {
-            let what = "the externalName cannot be the target of a CNAME, so the name does not \
-                        exist; an address belongs into Endpoints of a Service without a selector";
-            self.note(Oddity::UnusableExternalName, key, what, text);
+        for (oddity, what, value) in of_service(service) {
+            self.note(oddity, key, what, value);
         }
     }
 
@@ -70,14 +59,8 @@ impl Ledger {
     pub(super) fn slice(&mut self, slice: &EndpointSlice) {
         let key = &slice.meta.key;
         self.forget(Kind::EndpointSlice, key);
-        if slice.service.is_none() {
-            let what =
-                "the slice has no label kubernetes.io/service-name and belongs to no Service";
-            self.note(Oddity::UnlabelledSlice, key, what, "");
-        }
-        if slice.address_type == SliceAddresses::Fqdn {
-            let what = "slices of addressType FQDN have no meaning to DNS; use an ExternalName";
-            self.note(Oddity::FqdnSlice, key, what, "");
+        for (oddity, what) in of_slice(slice) {
+            self.note(oddity, key, what, "");
         }
     }
 
@@ -138,6 +121,80 @@ impl Ledger {
             tracing::warn!(object = %key, value, "{what}");
         }
     }
+}
+
+/// What is odd about an object by itself, as sentences with their cure: DNS answers otherwise than
+/// the object says.
+pub fn oddities(object: &Object) -> Vec<String> {
+    let mut told = match object {
+        Object::Service(service) => of_service(service)
+            .map(|(_, what, value)| format!("{what} (it is '{}')", value.escape_debug()))
+            .collect(),
+        Object::EndpointSlice(slice) => of_slice(slice).map(|(_, what)| what.into()).collect(),
+        Object::Namespace(_) | Object::Endpoints(_) | Object::Pod(_) => Vec::new(),
+    };
+    let endpoints: Vec<&Endpoint> = match object {
+        Object::EndpointSlice(slice) => slice.endpoints.iter().collect(),
+        Object::Endpoints(found) => {
+            found.subsets.iter().flat_map(|subset| &subset.endpoints).collect()
+        }
+        Object::Namespace(_) | Object::Service(_) | Object::Pod(_) => Vec::new(),
+    };
+    let mut dropped: BTreeMap<Drop, Vec<IpAddr>> = BTreeMap::new();
+    for address in endpoints.into_iter().flat_map(|endpoint| &endpoint.addresses) {
+        if let Some(reason) = Drop::of(*address) {
+            dropped.entry(reason).or_default().push(*address);
+        }
+    }
+    for (reason, addresses) in dropped {
+        let shown: Vec<String> =
+            addresses.iter().take(ADDRESSES_TOLD).map(ToString::to_string).collect();
+        let more = match addresses.len() - shown.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        told.push(format!(
+            "the endpoint addresses {}{more} are not published, since they are {}; write the host's \
+             own",
+            shown.join(", "),
+            reason.reason()
+        ));
+    }
+    told
+}
+
+fn of_service(service: &Service) -> impl Iterator<Item = (Oddity, &'static str, &str)> {
+    let annotation = service.selectorless.as_deref().and_then(|text| {
+        if service.has_selector {
+            let what = "the annotation fingerpost.dev/selectorless is for Services without a \
+                        selector, and is ignored; take it away";
+            Some((Oddity::NeedlessAnnotation, what, text))
+        } else if Selectorless::parse(text).is_none() {
+            let what = "the annotation fingerpost.dev/selectorless knows auto, endpoints and \
+                        cluster-ip, and is ignored; write one of them";
+            Some((Oddity::UnknownAnnotation, what, text))
+        } else {
+            None
+        }
+    });
+    let target =
+        service.external_name.as_deref().filter(|text| crate::zone::unusable(text).is_some());
+    let what = "the externalName cannot be the target of a CNAME, so the name does not exist; write a \
+                host's name, for an address belongs into Endpoints of a Service without a selector";
+    let target = target.map(|text| (Oddity::UnusableExternalName, what, text));
+    annotation.into_iter().chain(target)
+}
+
+fn of_slice(slice: &EndpointSlice) -> impl Iterator<Item = (Oddity, &'static str)> {
+    let unlabelled = slice.service.is_none().then_some((
+        Oddity::UnlabelledSlice,
+        "the slice has no label kubernetes.io/service-name and belongs to no Service; add it",
+    ));
+    let fqdn = (slice.address_type == SliceAddresses::Fqdn).then_some((
+        Oddity::FqdnSlice,
+        "slices of addressType FQDN have no meaning to DNS; use an ExternalName",
+    ));
+    unlabelled.into_iter().chain(fqdn)
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ use staged::Staged;
 
 pub use gauges::{EndpointCount, PROGRAMMING_TIMES, PUBLISH_TIMES, Published, ServiceKind, Times};
 pub use known::{About, Known};
-pub use ledger::Oddity;
+pub use ledger::{Oddity, oddities};
 pub use publisher::{Clock, Publisher, SystemClock};
 
 /// The write model of one `kubernetes` block.

@@ -77,6 +77,108 @@ fn an_object_that_is_defined_twice_is_a_warning() {
     assert!(lines.iter().all(|line| line.starts_with("warning: m/b.yaml:")), "{lines:?}");
 }
 
+/// One document that is read, and served otherwise than it says.
+fn odd(text: &str, place: &str, part: &str) {
+    let room = Room::new();
+    room.write("a.yaml", text);
+    let (lines, code) = check(&room, &["--manifests", "a.yaml"]);
+    assert_eq!((lines.len(), code), (1, 1), "{text}: {lines:?}");
+    let start = format!("warning: a.yaml:{place}: ");
+    assert!(
+        lines[0].starts_with(&start) && lines[0].contains(part),
+        "{lines:?}, not {start}{part}"
+    );
+}
+
+#[test]
+fn what_dns_answers_otherwise_than_it_is_written_is_told_with_its_place() {
+    let service = |metadata: &str, spec: &str| {
+        format!(
+            "# one\napiVersion: v1\nkind: Service\nmetadata: {{name: db, namespace: shop{metadata}}}\n\
+             spec: {{{spec}}}\n"
+        )
+    };
+    for name in ["10.0.0.1", "a..b", "", "https://db.example.com", "db.example.com:5432"] {
+        let spec = format!("type: ExternalName, externalName: \"{name}\"");
+        odd(&service("", &spec), "2:1", "Service shop/db: the externalName cannot be the target");
+    }
+    let annotation = |value| format!(", annotations: {{fingerpost.dev/selectorless: {value}}}");
+    odd(&service(&annotation("endpoint"), "clusterIP: 10.0.0.1"), "2:1", "(it is 'endpoint')");
+    odd(
+        &service(&annotation("endpoints"), "clusterIP: 10.0.0.1, selector: {a: b}"),
+        "2:1",
+        "take it away",
+    );
+    let slice = |labels: &str, family: &str, addresses: &str| {
+        format!(
+            "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: db-1{labels}}}\n\
+             addressType: {family}\nendpoints: [{{addresses: [{addresses}]}}]\n"
+        )
+    };
+    let label = ", labels: {kubernetes.io/service-name: db}";
+    odd(
+        &slice("", "IPv4", "192.0.2.1"),
+        "1:1",
+        "EndpointSlice default/db-1: the slice has no label",
+    );
+    odd(&slice(label, "FQDN", "db.example.com"), "1:1", "use an ExternalName");
+    for (address, why) in [
+        ("127.0.0.1", "loopback"),
+        ("0.0.0.0", "unspecified"),
+        ("169.254.1.1", "link-local"),
+        ("224.0.0.5", "link-local-multicast"),
+    ] {
+        let told =
+            format!("the endpoint addresses {address} are not published, since they are {why};");
+        odd(&slice(label, "IPv4", &format!("192.0.2.1, {address}")), "1:1", &told);
+        let endpoints = manifest("192.0.2.1").replace("192.0.2.1", address);
+        odd(&endpoints, "6:1", &told);
+    }
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_told() {
+    let room = Room::new();
+    room.write("m/a.yaml", manifest("192.0.2.1"));
+    std::os::unix::fs::symlink("nowhere", room.path("m/b.yaml")).expect("a link");
+    std::os::unix::fs::symlink("nowhere", room.path("m/README")).expect("a link");
+    let (lines, code) = check(&room, &["--manifests", "m"]);
+    assert_eq!(
+        lines,
+        ["warning: m/b.yaml: is a symbolic link that leads nowhere; mend or remove it"]
+    );
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn what_an_api_server_would_not_take() {
+    let service = |spec: &str| {
+        format!("apiVersion: v1\nkind: Service\nmetadata: {{name: db}}\nspec: {{{spec}}}\n")
+    };
+    for spec in [
+        "clusterIP: 10.0.0.1, clusterIPs: [10.0.0.2]",
+        "clusterIP: 10.0.0.1, clusterIPs: [None]",
+        "clusterIP: None, clusterIPs: [10.0.0.2]",
+        "clusterIP: \"fd00::1\", clusterIPs: [10.0.0.1, \"fd00::1\"]",
+    ] {
+        broken(&service(spec), &[("4:19", "is another than the first of spec.clusterIPs")]);
+    }
+    broken(
+        &service("ports: [{name: a, port: 1}, {name: a, port: 2}]"),
+        &[("4:43", "'a' names another port of this protocol; rename one")],
+    );
+    let room = Room::new();
+    for spec in [
+        "clusterIP: \"fd00::0:1\", clusterIPs: [\"fd00::1\"]",
+        "clusterIP: None, clusterIPs: [None]",
+        "clusterIP: \"\", clusterIPs: [10.0.0.1]",
+        "ports: [{name: a, port: 1}, {name: a, port: 1, protocol: UDP}, {port: 2}, {port: 3}]",
+    ] {
+        room.write("a.yaml", service(spec));
+        assert_eq!(check(&room, &["--manifests", "a.yaml"]), (Vec::new(), 0), "{spec}");
+    }
+}
+
 #[test]
 fn wrong_types_and_values() {
     let service = |metadata: &str, spec: &str| {

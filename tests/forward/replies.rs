@@ -273,6 +273,15 @@ fn what_answers_nothing_is_a_failure_and_told() {
                         let whole = octets(&good(query));
                         whole[..whole.len() - 2].to_vec()
                     }
+                    // Within its OPT record, which nothing stands behind.
+                    Some("unfinished") => {
+                        let mut reply = good(query);
+                        let mut edns = Edns::new();
+                        edns.options_mut().insert(EdnsOption::Unknown(65_001, vec![1, 2, 3, 4]));
+                        reply.edns = Some(edns);
+                        let whole = octets(&reply);
+                        whole[..whole.len() - 3].to_vec()
+                    }
                     _ => octets(&good(query)),
                 };
                 vec![Said::Own(whole)]
@@ -284,6 +293,7 @@ fn what_answers_nothing_is_a_failure_and_told() {
         for (asked, expected, code) in [
             ("circle.test.", "ServFail", Some(23)),
             ("broken.test.", "ServFail", Some(23)),
+            ("unfinished.test.", "ServFail", Some(23)),
             ("alone.test.", "NoError target.example.", None),
             ("refused.test.", "Refused", None),
             ("good.test.", "NoError 192.0.2.1", None),

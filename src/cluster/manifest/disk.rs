@@ -59,6 +59,8 @@ pub(super) struct Look {
     pub(super) troubles: BTreeMap<PathBuf, String>,
     /// The named paths that are not there.
     pub(super) missing: Vec<PathBuf>,
+    /// Manifests that are symbolic links to what is not there.
+    pub(super) dangling: Vec<PathBuf>,
     /// There are more files than are followed.
     is_full: bool,
 }
@@ -152,6 +154,9 @@ impl Look {
                 self.entry(path, &metadata, above);
             }
             Err(error) if is_manifest(path) && !is_absence(&error) => self.trouble(path, &error),
+            Err(_) if is_manifest(path) && path.is_symlink() && self.dangling.len() < MAX_FILES => {
+                self.dangling.push(path.into());
+            }
             _ => {}
         }
     }

@@ -8,6 +8,9 @@ use std::path::PathBuf;
 pub enum Grade {
     /// The file, or the folder, counts for nothing new: it keeps its last good state as a whole.
     Broken,
+    /// Everything is used, but DNS answers otherwise than it says; [`check`](super::check) alone
+    /// tells of these.
+    Odd,
     /// Everything is used; something of it is probably not meant so.
     Warning,
 }

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::cluster::words::SELECTORLESS;
-use crate::cluster::{AddressFamily, ClusterIps, Meta, Pod, Service, ServicePort};
+use crate::cluster::{AddressFamily, ClusterIps, Meta, Pod, Service, ServicePort, parse_address};
 
 use super::decode::{Decoder, Fields, Path};
 use super::fault::Shown;
@@ -83,6 +83,18 @@ fn cluster_ips(decoder: &mut Decoder<'_>, spec: &Fields<'_, '_>) -> ClusterIps {
             addresses.extend(decoder.address(node, path));
         }
     }
+    let first = written.first().and_then(|(node, _)| node.as_text());
+    if let Some(node) = single
+        && first.is_some_and(|first| !is_same(first, node.as_text().unwrap_or(first)))
+    {
+        let told = format!(
+            "{} is another than the first of spec.clusterIPs, {}; write the same in both, or \
+             clusterIP alone",
+            Shown(node.as_text().unwrap_or_default()),
+            Shown(first.unwrap_or_default())
+        );
+        decoder.fault(node.at, &path, told);
+    }
     match headless {
         None if addresses.is_empty() => ClusterIps::Absent,
         None => ClusterIps::Addresses(addresses),
@@ -95,17 +107,33 @@ fn cluster_ips(decoder: &mut Decoder<'_>, spec: &Fields<'_, '_>) -> ClusterIps {
     }
 }
 
+/// Whether two texts of a cluster IP, each faulty or not, mean the same.
+fn is_same(one: &str, other: &str) -> bool {
+    match (parse_address(one), parse_address(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        // Of what is no address its own fault is told.
+        (Err(_), Err(_)) => true,
+        (Ok(_), Err(_)) => other != "None",
+        (Err(_), Ok(_)) => one != "None",
+    }
+}
+
 fn ports(decoder: &mut Decoder<'_>, spec: &Fields<'_, '_>) -> Vec<ServicePort> {
     let list = Path::Field(&spec.path, "ports");
-    let mut ports = Vec::new();
+    let mut ports: Vec<ServicePort> = Vec::new();
     for (index, node) in decoder.list(spec, "ports").iter().enumerate() {
         let path = Path::Item(&list, index);
         if !decoder.is_map(node, &path) {
             continue;
         }
         let fields = Fields { node: Some(node), path };
-        let name = decoder.label(&fields, "name").unwrap_or_default().into();
+        let name: Box<str> = decoder.label(&fields, "name").unwrap_or_default().into();
         let protocol = decoder.protocol(&fields);
+        let same = |port: &ServicePort| port.name == name && port.protocol == protocol;
+        if !name.is_empty() && ports.iter().any(same) {
+            let told = format!("{} names another port of this protocol; rename one", Shown(&name));
+            decoder.fault_at(&fields, "name", told);
+        }
         if fields.get("port").is_none() {
             decoder.fault_at(&fields, "port", "is missing; write a number from 1 to 65535");
         }

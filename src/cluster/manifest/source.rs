@@ -443,19 +443,58 @@ impl<'s> Batch<'s> {
     }
 }
 
-/// Reads the manifests under `paths` and tells everything that is wrong, missing paths included.
-pub fn check(paths: Vec<PathBuf>) -> Vec<Fault> {
+/// Reads the manifests under `paths` and tells everything that is wrong, missing paths included, and
+/// what `oddities` says of each object.
+pub fn check(paths: Vec<PathBuf>, oddities: &dyn Fn(&Object) -> Vec<String>) -> Vec<Fault> {
     let mut manifests = Manifests::new(paths);
     let (mut look, _) = manifests.look();
     let mut faults = manifests.unreadable_paths(&look);
     let named = faults.len();
     look.missing.clear();
-    for fault in manifests.load_all(&look, &mut |_| {}).faults {
+    for path in &look.dangling {
+        let message = "is a symbolic link that leads nowhere; mend or remove it";
+        faults.push(Fault { grade: Grade::Odd, ..Fault::of_file(path, message) });
+    }
+    let mut odd = BTreeMap::new();
+    let report = manifests.load_all(&look, &mut |change| {
+        if let Change::Put(object) = change {
+            // The last one counts, where several files define it.
+            let id = Id { kind: object.kind(), key: object.meta().key.clone() };
+            match oddities(&object) {
+                told if told.is_empty() => drop(odd.remove(&id)),
+                told => drop(odd.insert(id, told)),
+            }
+        }
+    });
+    for fault in report.faults {
         if !faults.iter().take(named).any(|told| *told == fault) {
             faults.push(fault);
         }
     }
+    let mut placed: Vec<Fault> =
+        odd.into_iter().flat_map(|(id, told)| manifests.odd(&id, told)).collect();
+    placed.sort();
+    faults.append(&mut placed);
     faults
+}
+
+impl Manifests {
+    /// What is odd about an object, at its place.
+    fn odd(&self, id: &Id, told: Vec<String>) -> Vec<Fault> {
+        // A Namespace that objects imply stands nowhere.
+        let Some(file) = self.told.definer(id) else { return Vec::new() };
+        let known = self.files.get(file).and_then(|known| known.objects.get(id));
+        let Some((_, Place { line, column })) = known.copied() else { return Vec::new() };
+        let kind = super::decode::kind_name(id.kind);
+        let fault = |message| Fault {
+            file: file.to_path_buf(),
+            line,
+            column,
+            grade: Grade::Odd,
+            message: format!("{kind} {}: {message}", id.key),
+        };
+        told.into_iter().map(fault).collect()
+    }
 }
 
 fn survey(

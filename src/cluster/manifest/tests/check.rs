@@ -61,7 +61,7 @@ fn a_named_path_that_is_missing_is_an_error_of_the_load_only() {
     let told = format!("{}: does not exist; name a file or folder of manifests", missing.display());
     assert_eq!(manifests.load().unwrap_err().to_string(), told);
     write(&folder.path().join("a.yaml"), "kind: [");
-    let faults = check(vec![missing, folder.path().into()]);
+    let faults = check(vec![missing, folder.path().into()], &|_| Vec::new());
     assert_eq!(faults.len(), 2, "{faults:?}");
     assert_eq!(faults[0].to_string(), told);
     assert_eq!((faults[1].line, faults[1].column), (1, 7));
@@ -77,7 +77,7 @@ fn what_is_no_file_is_told_and_never_opened() {
     symlink("nowhere", bench.path("dangling.yaml")).unwrap();
     std::fs::create_dir(bench.path("loop")).unwrap();
     symlink("..", bench.path("loop/back")).unwrap();
-    let faults = bench.told(&check(vec![bench.folder.path().into()]));
+    let faults = bench.told(&check(vec![bench.folder.path().into()], &|_| Vec::new()));
     assert_eq!(
         faults,
         [
@@ -88,7 +88,7 @@ fn what_is_no_file_is_told_and_never_opened() {
             "zero.yaml: is a device or a socket and not opened; name a regular file",
         ]
     );
-    let faults = check(vec![fifo]);
+    let faults = check(vec![fifo], &|_| Vec::new());
     assert!(faults.len() == 1 && faults[0].message.starts_with("is a FIFO"), "{faults:?}");
 }
 
@@ -105,7 +105,7 @@ fn folders_deeper_than_any_use_are_told() {
         path.push("d");
     }
     write(&path.join("a.yaml"), &service("shop", "db", "10.0.0.1"));
-    let faults = check(vec![bench.folder.path().into()]);
+    let faults = check(vec![bench.folder.path().into()], &|_| Vec::new());
     assert_eq!(faults.len(), 1);
     assert_eq!(faults[0].message, "stands more than 32 folders deep and is not read");
     assert_eq!(faults[0].grade, Grade::Broken);
@@ -118,7 +118,7 @@ fn a_file_without_the_right_to_read_it_is_told() {
     // Root may read it all the same: then there is nothing to tell.
     let may_read = std::fs::read(bench.path("a.yaml")).is_ok();
     for path in [bench.path("a.yaml"), bench.folder.path().into()] {
-        let faults = bench.told(&check(vec![path]));
+        let faults = bench.told(&check(vec![path], &|_| Vec::new()));
         let told = "a.yaml: cannot be read: Permission denied (os error 13); give this user the \
                     right to read it";
         assert_eq!(faults, if may_read { vec![] } else { vec![told] });

@@ -432,7 +432,7 @@ fn text_that_is_not_utf_8() {
     let (bench, _) = Bench::new(&[]);
     std::fs::write(bench.path("a.yaml"), b"# one\nkind: \"\xffx\"\n").unwrap();
     assert_eq!(
-        bench.told(&super::super::check(vec![bench.folder.path().into()])),
+        bench.told(&super::super::check(vec![bench.folder.path().into()], &|_| Vec::new())),
         ["a.yaml:2:8: the text is not UTF-8 from here on; save the file as UTF-8"]
     );
 }
