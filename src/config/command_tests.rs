@@ -141,11 +141,11 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "serve -c /nowhere/Corefile",
-        "/nowhere/Corefile: cannot be read: No such file or directory (os error 2)",
+        "/nowhere/Corefile: cannot be read: No such file or directory (os error 2); mend its path or who may read it",
     ),
     (
         "-conf /nowhere/Corefile",
-        "/nowhere/Corefile: cannot be read: No such file or directory (os error 2)",
+        "/nowhere/Corefile: cannot be read: No such file or directory (os error 2); mend its path or who may read it",
     ),
     ("-conf", "a value is required for '--conf <FILE>' but none was supplied"),
     (

@@ -37,13 +37,25 @@ pub enum ServeError {
     /// Somebody holds the port.
     #[error(
         "cannot listen on {address} ({transport}): the port is in use; stop the process that holds \
-         it (`ss -lntup` names it) or choose another address with --listen"
+         it (`ss -lntup` names it) or choose another address with --listen, or with 'bind' and the \
+         port behind the zone in a Corefile"
     )]
     InUse {
         /// The address.
         address: SocketAddr,
         /// `udp` or `tcp`.
         transport: &'static str,
+    },
+    /// Two of the addresses that are wanted hold each other's port.
+    #[error(
+        "cannot listen on {wildcard} and on {address} beside it: the first is every address of this \
+         host already; keep one of them"
+    )]
+    Overlap {
+        /// The one that is every address.
+        wildcard: SocketAddr,
+        /// The other.
+        address: SocketAddr,
     },
     /// The user may not bind it.
     #[error(
@@ -136,6 +148,9 @@ impl Sockets {
                     let address = wanted.address;
                     warn!(%address, "IPv6 is off on this host: not listening there");
                 }
+                Err(ServeError::InUse { .. }) if let Some(overlap) = overlap(listen, wanted) => {
+                    return Err(overlap);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -197,6 +212,18 @@ impl Sockets {
         }
         Ok(())
     }
+}
+
+/// Another wanted address that keeps this one's port from being had.
+fn overlap(listen: &[Listen], wanted: &Listen) -> Option<ServeError> {
+    let is_every = |address: SocketAddr| address.ip().is_unspecified();
+    let other = listen.iter().map(|listen| listen.address).find(|other| {
+        (other.port(), other.is_ipv4()) == (wanted.address.port(), wanted.address.is_ipv4())
+            && is_every(*other) != is_every(wanted.address)
+    })?;
+    let (wildcard, address) =
+        if is_every(other) { (other, wanted.address) } else { (wanted.address, other) };
+    Some(ServeError::Overlap { wildcard, address })
 }
 
 fn lacks_ipv6(error: &ServeError) -> bool {

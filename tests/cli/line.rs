@@ -169,6 +169,23 @@ fn corefiles() {
 }
 
 #[test]
+fn addresses_that_hold_each_others_port_blame_nobody_else() {
+    let room = Room::new();
+    // Free but for a moment, which is all that is needed: the two are in each other's way.
+    let free = UdpSocket::bind("127.0.0.1:0").expect("bind");
+    let port = free.local_addr().expect("an address").port();
+    drop(free);
+    let (one, every) = (format!("127.0.0.1:{port}"), format!("0.0.0.0:{port}"));
+    room.write("a.yaml", manifest("192.0.2.1"));
+    for (first, second) in [(&one, &every), (&every, &one)] {
+        let args = ["serve", "--manifests", "a.yaml", "--listen", first, "--listen", second];
+        let line = fault(&room, &args);
+        let told = format!("cannot listen on {every} and on {one} beside it");
+        assert!(line.starts_with(&told) && line.contains("keep one of them"), "{line}");
+    }
+}
+
+#[test]
 fn paths_and_ports() {
     let room = Room::new();
     room.write("m/db.yaml", manifest("192.0.2.1"));

@@ -20,7 +20,7 @@ pub(super) fn octets(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let read = std::fs::File::open(path)
         .and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes))
-        .map_err(|error| format!("cannot be read: {error}"))?;
+        .map_err(|error| format!("cannot be read: {error}; mend its path or who may read it"))?;
     match u64::try_from(read) {
         Ok(read) if read <= most => Ok(bytes),
         _ if most == MAX_COREFILE => Err(format!("is larger than {MAX_COREFILE} octets")),

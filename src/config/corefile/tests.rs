@@ -509,5 +509,9 @@ fn files_that_are_no_text() {
         read(&path, 53).unwrap_err()[0].to_string(),
         format!("{}: is larger than 1048576 octets", path.display())
     );
-    assert!(read(dir.path(), 53).unwrap_err()[0].to_string().contains("cannot be read"));
+    for unreadable in [dir.path().to_owned(), dir.path().join("nowhere")] {
+        let fault = read(&unreadable, 53).unwrap_err()[0].to_string();
+        assert!(fault.contains("cannot be read: "), "{fault}");
+        assert!(fault.ends_with("; mend its path or who may read it"), "{fault}");
+    }
 }

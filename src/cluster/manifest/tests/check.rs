@@ -81,6 +81,7 @@ fn what_is_no_file_is_told_and_never_opened() {
     assert_eq!(
         faults,
         [
+            "dangling.yaml: is a symbolic link that leads nowhere; mend or remove it",
             "loop/back: leads back to a folder that it stands in; remove this symbolic link",
             "pipe.yaml: is a FIFO and not opened; name a regular file",
             "self.yaml: cannot be read: Too many levels of symbolic links (os error 40); mend the \

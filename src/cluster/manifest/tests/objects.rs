@@ -90,7 +90,7 @@ fn cluster_ips_and_selectors() {
         ("{clusterIP: None, clusterIPs: [None]}", ClusterIps::Headless),
         ("{clusterIP: 010.000.0.01}", v4("10.0.0.1")),
         ("{clusterIP: '::ffff:10.0.0.1'}", v4("10.0.0.1")),
-        ("{clusterIP: 10.0.0.9, clusterIPs: [10.0.0.1]}", v4("10.0.0.1")),
+        ("{clusterIP: 10.0.0.1, clusterIPs: ['::ffff:10.0.0.1']}", v4("10.0.0.1")),
     ] {
         assert_eq!(spec(text).cluster_ips, expected, "{text}");
     }

@@ -91,7 +91,12 @@ fn findings_name_the_file_that_they_are_in() {
             "Corefile:3:9: '*/*.conf' has more wildcards than one '*' and one '?'; import fewer at \
              once",
         ),
-        (".", "", "Corefile:3:9: '.' cannot be read: Is a directory (os error 21)"),
+        (
+            ".",
+            "",
+            "Corefile:3:9: '.' cannot be read: Is a directory (os error 21); mend its path or who may \
+             read it",
+        ),
         (
             "snippet",
             "",
