@@ -160,6 +160,19 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
             // ANY is every type there is.
             let record_type = record_type.filter(|rtype| rtype != "ANY");
             let quick = &options.quick;
+            if name.is_empty() {
+                return Err(Exit::Fault("explain: the name is empty; write one".into()));
+            }
+            let beside = options.conf.is_some()
+                || !quick.manifests.is_empty()
+                || quick.snapshot.is_some()
+                || quick.kubeconfig.is_some()
+                || quick.context.is_some();
+            if server.is_some() && beside {
+                return Err(Exit::Fault(
+                    "explain: --server and another source cannot stand together; drop one".into(),
+                ));
+            }
             let of_snapshot =
                 quick.snapshot.is_some() && quick.kubeconfig.is_none() && quick.context.is_none();
             let explain =

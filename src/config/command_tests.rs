@@ -38,6 +38,14 @@ const FAULTS: &[(&str, &str)] = &[
         "",
         "no command is given; write serve, explain, check, dump or diff ('fingerpost --help' says more)",
     ),
+    (
+        "explain a --server ::1 -c f",
+        "explain: --server and another source cannot stand together; drop one",
+    ),
+    (
+        "explain a --server ::1 --snapshot f",
+        "explain: --server and another source cannot stand together; drop one",
+    ),
     ("sevre", "unrecognized subcommand 'sevre'; tip: a similar subcommand exists: 'serve'"),
     (
         "serve --lsten 1.1.1.1:53",
@@ -289,10 +297,10 @@ fn every_quick_option() {
 
 #[test]
 fn the_other_commands() {
-    let Ok(Command::Explain(explain, told)) = run(
-        "explain DB.shop srv --manifests m --log-format json --log-level trace --from shop/web-0 \
-         --resolv-conf r --server ::1 --output json",
-    ) else {
+    let Ok(Command::Explain(explain, told)) =
+        run("explain DB.shop srv --log-format json --log-level trace --from shop/web-0 \
+         --resolv-conf r --server ::1 --output json")
+    else {
         panic!("explain is not read");
     };
     let expected = Explain {

@@ -1,7 +1,7 @@
 //! Asks a server that runs for an explanation: the TXT records of `_explain` in front of a name, over
 //! TCP, since they are many.
 
-use std::io::{Read, Write};
+use std::io::{Error, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -25,6 +25,11 @@ pub(super) fn ask_server(server: SocketAddr, name: &Name) -> anyhow::Result<Opti
     })?;
     let message = [&HEADER[..], asked.as_wire(), &TYPE_AND_CLASS].concat();
     let response = exchange(server, &message)
+        .map_err(|error| match error.kind() {
+            // What a time-out of a socket comes as.
+            ErrorKind::WouldBlock => Error::new(ErrorKind::TimedOut, "no response came in time"),
+            _ => error,
+        })
         .with_context(|| format!("--server {server} does not answer over TCP"))?;
     let lines: Vec<String> = answers_in(&response)
         .iter()

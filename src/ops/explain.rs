@@ -70,13 +70,18 @@ struct Told<'t> {
 impl Oracle<'_> {
     /// Explains the name as it is written.
     fn tell(&self, out: &mut impl Write) -> anyhow::Result<u8> {
-        let explanation = self.explain(&self.asked.name)?.ok_or_else(|| self.not_told())?;
+        let mut explanation = self.explain(&self.asked.name)?.ok_or_else(|| self.not_told())?;
+        // The alias itself is there, wherever it leads.
+        let is_alias = explanation.records.iter().any(|record| record.rtype == "CNAME");
+        if is_alias && self.asked.record_type.as_deref() == Some("CNAME") {
+            explanation.status = Status::Exists;
+        }
         let told = Told { explanation: &explanation, resolv_conf: None, walks: &[] };
         self.write(&told, "", &|_| String::new(), out)?;
         Ok(match explanation.status {
             Status::Missing => MISSING,
-            Status::Unknown => UNKNOWN,
-            Status::Exists | Status::Refused | Status::Forwarded => EXISTS,
+            Status::Unknown | Status::Refused | Status::Forwarded => UNKNOWN,
+            Status::Exists => EXISTS,
         })
     }
 
@@ -161,7 +166,8 @@ impl Oracle<'_> {
 
     /// Explains a name; nothing where a server does not do so for us.
     fn explain(&self, name: &str) -> anyhow::Result<Option<Explanation>> {
-        let name = Name::parse(name).with_context(|| format!("{name} cannot be asked for"))?;
+        let name = Name::parse(name)
+            .with_context(|| format!("{} cannot be asked for", name.escape_debug()))?;
         if let Some(server) = self.asked.server {
             return ask_server(server, &name);
         }

@@ -83,6 +83,9 @@ fn why(objects: &Objects<'_>, choice: Choice, mismatch: Option<PortMismatch>) ->
         Choice::Managed => "a controller wrote an endpoint".to_owned(),
         Choice::Affinity => "sessionAffinity is set".to_owned(),
         Choice::TrafficPolicy => "internalTrafficPolicy is not Cluster".to_owned(),
+        Choice::NoReadyEndpoint if objects.ready().next().is_some() => {
+            "no ready endpoint has an address of its ipFamilies".to_owned()
+        }
         Choice::NoReadyEndpoint => "no endpoint is ready".to_owned(),
         Choice::Kubernetes => "clients dial the port of default/kubernetes".to_owned(),
         Choice::Setting => return "always the cluster IP".to_owned(),

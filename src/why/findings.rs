@@ -1,11 +1,11 @@
 //! What looks wrong about the objects behind a name: each with the object and the cure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::explain::{Grounds, Place};
 use super::facts::{EndpointFacts, EndpointState, Finding, port_name, protocol_word};
 use super::near::is_near;
-use super::objects::Objects;
+use super::objects::{Objects, PORTS_MOST as ENDPOINT_PORTS_MOST};
 use crate::cluster::{ClusterIps, ObjectKey, Service, ServicePort};
 use crate::registry::Oddity;
 use crate::zone::record::{FrontKind, Record, Unusable};
@@ -110,7 +110,16 @@ impl Findings<'_, '_> {
     fn of_readiness(&mut self, service: &Service) {
         let objects = self.objects;
         let wanted = !objects.sources().iter().any(|source| source.ignored.is_some());
-        if objects.ready().next().is_some() || !objects.about.exposed || !wanted {
+        if objects.ready().next().is_some() {
+            if objects.record.and_then(Record::choice) == Some(Choice::NoReadyEndpoint) {
+                self.of_the_service(
+                    "no ready endpoint has an address of its ipFamilies, so nobody answers behind the \
+                     cluster IP; add the family to ipFamilies, or write endpoints of those there are",
+                );
+            }
+            return;
+        }
+        if !objects.about.exposed || !wanted {
             return;
         }
         let is_waiting = |found: &&EndpointFacts| found.state == EndpointState::NotReady;
@@ -149,7 +158,7 @@ impl Findings<'_, '_> {
     fn of_port(&mut self, service: &Service, port: &ServicePort) {
         let protocol = protocol_word(port.protocol);
         let objects = self.objects;
-        let same = |found: &EndpointFacts| {
+        let same = |found: &&EndpointFacts| {
             let named = found
                 .ports
                 .iter()
@@ -157,22 +166,29 @@ impl Findings<'_, '_> {
             named.map(|other| other.port)
         };
         let name = port_name(&port.name, port.protocol);
-        let lacking: Vec<&EndpointFacts> =
-            objects.ready().filter(|found| same(found).is_none()).collect();
-        if let Some(first) = lacking.first() {
-            let has: BTreeSet<String> = first
-                .ports
-                .iter()
+        // An address may stand in several objects, each with some of its ports; of long lists not all
+        // are known here.
+        let mut lacks: BTreeMap<&str, bool> = BTreeMap::new();
+        for found in objects.ready() {
+            let is_lacking = same(&found).is_none() && found.ports.len() < ENDPOINT_PORTS_MOST;
+            *lacks.entry(&*found.address).or_insert(true) &= is_lacking;
+        }
+        let lacking = lacks.values().filter(|lacks| **lacks).count();
+        let mut addresses = objects.ready().map(|found| &*found.address);
+        if let Some(first) = addresses.find(|address| lacks.get(address) == Some(&true)) {
+            let has: BTreeSet<String> = objects
+                .ready()
+                .filter(|found| found.address == first)
+                .flat_map(|found| &found.ports)
                 .map(|other| format!("{}/{}", other.name, other.protocol))
                 .collect();
             let has: Vec<String> = has.into_iter().collect();
             let has = if has.is_empty() { "none".to_owned() } else { has.join(", ") };
             let text = format!(
-                "port {name} is not among the ports of {} of {} ready endpoints ({} has: {has}); give \
-                 them the same name and protocol",
-                lacking.len(),
-                objects.ready().count(),
-                first.address,
+                "port {name} is not among the ports of {} of {} ready endpoints ({first} has: {has}); \
+                 give them the same name and protocol",
+                lacking,
+                lacks.len(),
             );
             self.of_the_service(text);
             return;
@@ -183,7 +199,7 @@ impl Findings<'_, '_> {
             return;
         }
         let other = objects.ready().find_map(|found| {
-            let number = same(found).flatten().filter(|number| *number != port.port)?;
+            let number = same(&found).flatten().filter(|number| *number != port.port)?;
             Some((found.address.clone(), number))
         });
         let Some((address, number)) = other else { return };

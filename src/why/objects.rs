@@ -15,7 +15,7 @@ use crate::zone::record::Record;
 use crate::zone::{Drop, Inputs, Standing, Standings, endpoint_label, is_ready};
 
 /// How many ports of an endpoint are told.
-const PORTS_MOST: usize = 16;
+pub(super) const PORTS_MOST: usize = 16;
 
 /// A Service and what holds its endpoints, looked at once.
 pub(super) struct Objects<'g> {

@@ -8,6 +8,7 @@ use super::facts::{
     ViewFacts,
 };
 use super::search::{End, Verdict, Walk};
+use crate::answer::Cause;
 
 /// Writes an explanation; of its records those of one type, where one is given. Nothing of it
 /// commands a terminal, whatever objects or a server say.
@@ -132,7 +133,13 @@ fn write_records(
     }
     let has = |only: &str| explanation.records.iter().any(|record| record.rtype == only);
     match only {
-        Some(only) if explanation.status == Status::Exists && !has(only) => {
+        // An alias that leads outside has what its target has, which nobody was asked for.
+        Some(only)
+            if explanation.status == Status::Exists
+                && !has(only)
+                && explanation.asks.is_none()
+                && explanation.cause.as_deref() != Cause::BareAlias.word() =>
+        {
             writeln!(out, "  it has no {only} record (NODATA)")?;
         }
         _ => {}

@@ -292,7 +292,7 @@ fn names_one_edit_away_are_offered() {
     }
     for name in ["named.shop", "named.shop.svc", "named.shop.svc.cluster.locla"] {
         // Nobody here may say that these do not exist.
-        let told = text(&room, &[name], 0);
+        let told = text(&room, &[name], 1);
         assert!(told.ends_with("complete") && told.contains("REFUSED by nobody"), "{told}");
         assert!(told.contains("Did you mean\nnamed.shop.svc.cluster.local.\n"), "{told}");
     }
@@ -424,10 +424,67 @@ fn the_blocks_of_a_corefile_are_told_apart() {
         ended.out
     );
     let ended = run("example.com");
-    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+    assert_eq!((ended.code, ended.err.as_str()), (1, ""));
     assert_eq!(
         ended.out,
         "example.com.  FORWARDED  by upstreams 192.0.2.53:53, 192.0.2.54:5353\n  asked of the \
          upstreams: example.com.\n"
     );
+}
+
+/// Objects with nothing wrong that looks wrong, and one the other way around.
+fn rare() -> String {
+    let ports = |key: &str| {
+        let port = |n: u16| format!("{{ name: p{n}, {key}: {} }}", 1_000 + n);
+        (0..20).map(port).collect::<Vec<_>>().join(", ")
+    };
+    let ports = ports("port");
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{ name: two, namespace: shop }}\n\
+         spec: {{ clusterIP: 10.96.0.1, ports: [{{ name: a, port: 80 }}, {{ name: b, port: 81 }}] }}\n---\n\
+         apiVersion: v1\nkind: Endpoints\nmetadata: {{ name: two, namespace: shop }}\nsubsets:\n\
+         - {{ addresses: [{{ ip: 192.0.2.1 }}], ports: [{{ name: a, port: 80 }}] }}\n\
+         - {{ addresses: [{{ ip: 192.0.2.1 }}], ports: [{{ name: b, port: 81 }}] }}\n---\n\
+         apiVersion: v1\nkind: Service\nmetadata: {{ name: many, namespace: shop }}\n\
+         spec: {{ clusterIP: 10.96.0.2, ports: [{ports}] }}\n---\n\
+         apiVersion: v1\nkind: Endpoints\nmetadata: {{ name: many, namespace: shop }}\n\
+         subsets: [{{ addresses: [{{ ip: 192.0.2.2 }}], ports: [{ports}] }}]\n---\n\
+         apiVersion: v1\nkind: Service\nmetadata: {{ name: six, namespace: shop }}\n\
+         spec: {{ clusterIP: 10.96.0.3, ports: [{{ port: 80 }}] }}\n---\n\
+         apiVersion: v1\nkind: Endpoints\nmetadata: {{ name: six, namespace: shop }}\n\
+         subsets: [{{ addresses: [{{ ip: 'fd00::5' }}], ports: [{{ port: 80 }}] }}]\n---\n\
+         apiVersion: v1\nkind: Service\nmetadata: {{ name: out, namespace: shop }}\n\
+         spec: {{ type: ExternalName, externalName: db.example.com }}\n---\n\
+         apiVersion: v1\nkind: Service\nmetadata: {{ name: lost, namespace: shop }}\n\
+         spec: {{ type: ExternalName, externalName: none.shop.svc.cluster.local }}\n"
+    )
+}
+
+#[test]
+fn nothing_is_said_that_dig_would_not_say() {
+    let room = Room::new();
+    room.write("m/rare.yaml", rare());
+    for name in ["two", "many"] {
+        let told = text(&room, &[&format!("{name}.shop.svc.cluster.local")], 0);
+        assert!(!told.contains("What looks wrong"), "{told}");
+    }
+    let told = text(&room, &["six.shop.svc.cluster.local"], 0);
+    assert!(
+        told.contains("no ready endpoint has an address of its ipFamilies, so the c"),
+        "{told}"
+    );
+    assert!(told.contains("add the family to ipFamilies"), "{told}");
+    let out = "out.shop.svc.cluster.local";
+    for args in [&[out, "A"][..], &[out, "A", "--upstream", "192.0.2.53"], &[out, "TXT"]] {
+        let told = text(&room, args, 0);
+        assert!(told.contains(" 5 CNAME db.example.com.") && !told.contains("NODATA"), "{told}");
+    }
+    let lost = "lost.shop.svc.cluster.local";
+    assert!(text(&room, &[lost, "CNAME"], 0).contains("NOERROR"));
+    assert!(text(&room, &[lost, "A"], 3).contains("NXDOMAIN"));
+    for name in ["", "a\u{1b}[31m..b"] {
+        let ended = explain(&room, &[name]);
+        assert_eq!(ended.code, 2, "{name}");
+        assert!(!ended.err.contains('\u{1b}') && ended.err.lines().count() == 1, "{}", ended.err);
+    }
 }

@@ -75,9 +75,14 @@ fn split_name(data: &[u8]) -> Option<(Name, &[u8])> {
     Some((Name::from_wire(name).ok()?, rest))
 }
 
-fn write_strings(f: &mut fmt::Formatter<'_>, data: &[u8]) -> fmt::Result {
-    for (index, string) in crate::name::labels(data).enumerate() {
-        f.write_str(if index == 0 { "\"" } else { " \"" })?;
+fn write_strings(f: &mut fmt::Formatter<'_>, mut data: &[u8]) -> fmt::Result {
+    let mut separator = "";
+    // Unlike a label, a string may be empty.
+    while let Some((string, behind)) =
+        data.split_first().and_then(|(len, rest)| rest.split_at_checked(usize::from(*len)))
+    {
+        write!(f, "{separator}\"")?;
+        (separator, data) = (" ", behind);
         let mut rest = string;
         while let Some((first, behind)) = rest.split_first() {
             match first {
