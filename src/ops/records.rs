@@ -199,5 +199,8 @@ fn written(path: &Path) -> anyhow::Result<Vec<Line>> {
         lines
             .push(Line::of(&record).with_context(|| format!("{}: the name is too long", place()))?);
     }
+    if lines.is_empty() {
+        bail!("{} holds no record; name what 'dump' has written", path.display());
+    }
     Ok(lines)
 }

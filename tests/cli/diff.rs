@@ -142,6 +142,7 @@ fn serials_count_only_where_that_is_asked_for() {
 fn what_cannot_be_had_is_named_with_its_cure() {
     let room = Room::new();
     room.write("m/db.yaml", manifest("192.0.2.1"));
+    room.write("nothing.txt", "");
     room.write("broken.txt", "a.cluster.local. 5 IN A 192.0.2.1\n\nno record\n");
     room.write("state", "FPSTATE\nand then nothing");
     let refusing = room.serve(&["--manifests", "m", "--listen", "127.0.0.1:0"]);
@@ -153,6 +154,7 @@ fn what_cannot_be_had_is_named_with_its_cure() {
     for (side, parts) in [
         ("nowhere.yaml", &["'nowhere.yaml'", "ADDR[:PORT]"][..]),
         ("dns://nowhere", &["'dns://nowhere' names no address", "dns://ADDR[:PORT]"]),
+        ("nothing.txt", &["nothing.txt holds no record"]),
         ("broken.txt", &["broken.txt:3: this is no record"]),
         ("state", &["snapshot state cannot be used", "take another one"]),
         (
@@ -207,4 +209,13 @@ fn a_dump_of_a_server_and_of_a_snapshot_is_that_of_the_manifests() {
         "{}",
         state.out
     );
+}
+
+#[test]
+fn empty_strings_are_written_and_read() {
+    let room = Room::new();
+    let text = "a.cluster.local. 5 IN TXT \"\"\nb.cluster.local. 5 IN TXT \"\" \"x y\"\n";
+    room.write("texts.txt", text);
+    let ended = room.run(&["dump", "texts.txt"]);
+    assert_eq!((ended.code, ended.out.as_str()), (0, text), "{}", ended.err);
 }
