@@ -204,6 +204,24 @@ fn a_half_keeps_no_more_than_it_may() {
     }
 }
 
+/// Who asks for names at random gets no memory by it.
+#[test]
+fn of_a_million_names_no_more_are_kept_than_may_be() {
+    let (store, now) = (Store::new(config(), SEED), Instant::now());
+    let mut most = 0;
+    for n in 0..1_000_000_u32 {
+        let query = a(&format!("n{n}.test."));
+        store.add(&Key::of(&query), said(&query, if n % 2 == 0 { 0 } else { 3 }, Some(60)), now);
+        if n % 1_000 == 0 {
+            let kept = [HalfKind::Success, HalfKind::Denial].map(|half| store.len(half));
+            most = most.max(kept.iter().sum());
+        }
+    }
+    let capacity = u64::from(config().success.capacity) + u64::from(config().denial.capacity);
+    assert!(most <= capacity, "{most} of {capacity}");
+    assert!(most * 10 >= capacity * 9, "{most} of {capacity}");
+}
+
 #[test]
 fn octets_are_bounded_too() {
     let mut config = config();

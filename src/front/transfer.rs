@@ -22,8 +22,8 @@ use crate::name::Name;
 use crate::serve::{Asker, Client, Messages, room};
 
 /// How many zones a desk hands over at a time: secondaries are few, and each of them has a message of
-/// 64 KiB under way.
-pub(super) const TRANSFERS: usize = 16;
+/// 64 KiB under way, and a set of records, which may be large.
+pub(super) const TRANSFERS: usize = 4;
 
 /// The `transfer` directives of a block.
 #[derive(Clone, Debug, Default)]

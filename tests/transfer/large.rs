@@ -11,7 +11,7 @@ use crate::client::{Taking, ZONE, ask, ask_udp, lines, query, serve, take, told}
 use crate::run::{PATIENCE, Room, Served};
 
 /// How many are handed over at a time, as the README says.
-const TRANSFERS: usize = 16;
+const TRANSFERS: usize = 4;
 
 /// Services with a cluster IP and one headless Service with so many endpoints.
 pub(crate) fn cluster(services: usize, endpoints: usize) -> String {
