@@ -8,10 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::Front;
 use super::cached::Looking;
-use super::clerk::{Source, Work, decide, templated};
+use super::clerk::{self, Source, Work, decide, templated};
 use super::journal::Answer;
 use super::meter::{Answered, Maker};
-use super::plan::{NO_BLOCK, Plan};
+use super::plan::Plan;
 use super::rewrite::{self, Rewriting};
 use super::template::Made;
 use crate::answer::{self, Cause, Failure, Outcome, Query, Rcode, Reject, Transport};
@@ -181,7 +181,9 @@ impl<'a> Asking<'a> {
         let asker = Asker::of(self.client);
         let work = Work { message, query: &query, read, ahead, asker, transport, rotation };
         let hosts = block.and_then(|block| block.hosts.as_ref()).map(|h| h.table.load_full());
-        let outcome = decide(Source { block, view, hosts: hosts.as_deref() }, work, &mut out);
+        let source = Source { block, view, hosts: hosts.as_deref() };
+        let desk = clerk::desk(source, work);
+        let outcome = decide(source, work, &mut out);
         let from = self.client.from.ip();
         if depth == 0
             && let (Some(block), Some(view)) = (block, newest)
@@ -190,8 +192,6 @@ impl<'a> Asking<'a> {
         {
             return Ok(said);
         }
-        let settings = block.map_or(&NO_BLOCK, |block| block.settings_for(query.asked()));
-        let desk = answer::Desk { view, settings, transport: self.transport, rotation };
         let done = match outcome {
             // An alias that asks learns by this that there is nobody to be asked.
             Outcome::Reply { cause: Cause::NotOurs, .. } if depth > 0 => {
