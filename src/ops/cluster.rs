@@ -154,6 +154,17 @@ impl Loading {
         }
     }
 
+    /// The same on this thread, for all kinds but pods, whose names no command tells.
+    pub(super) fn wait_here(&self) -> anyhow::Result<Option<String>> {
+        let mut kinds = KindSet::ALL;
+        kinds.remove(Kind::Pod);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .context("cannot start the runtime that waits for the first lists")?;
+        Ok(runtime.block_on(self.wait(kinds)))
+    }
+
     /// What can be looked at meanwhile and later.
     pub(super) fn observed(&self, block: usize, kubernetes: &Kubernetes) -> Observed {
         let (registry, cluster) = match self {

@@ -2,12 +2,11 @@
 
 use std::io::{BufWriter, Write};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::cluster::Loading;
 use super::records::{Origin, visit};
 use super::running::wanted;
-use crate::cluster::{Kind, KindSet};
 use crate::config::Run;
 
 /// Writes the zones of the configuration to `out`, a record a line: what its sources have, or what is
@@ -16,17 +15,10 @@ pub fn dump(run: &Run, from: Option<&str>, out: impl Write) -> anyhow::Result<()
     if let Some(from) = from {
         return dump_from(run, from, out);
     }
-    // Pod names are not written.
-    let mut kinds = KindSet::ALL;
-    kinds.remove(Kind::Pod);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .context("cannot start the runtime that waits for the first lists")?;
     let mut out = BufWriter::new(out);
     for kubernetes in wanted(&run.config).values() {
         let loading = Loading::read(kubernetes, kubernetes.spec.clone())?;
-        if let Some(missing) = runtime.block_on(loading.wait(kinds)) {
+        if let Some(missing) = loading.wait_here()? {
             bail!("the zone is not complete: {missing}");
         }
         let view = loading.view();

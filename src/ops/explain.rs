@@ -8,13 +8,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
-use tokio::runtime::Runtime;
 
 use super::asking::ask_server;
 use super::cluster::{Loading, last_known_good_of};
 use super::running::wanted;
 use crate::answer::Settings;
-use crate::cluster::{Kind, KindSet};
 use crate::config::{Config, Explain, Forward, Kubernetes, Output, Pod, Run, ServerBlock};
 use crate::name::Name;
 use crate::registry::Registry;
@@ -232,18 +230,12 @@ fn not_told_of(name: &str) -> Explanation {
 
 /// Reads the clusters of a configuration, which have to be complete but for pods.
 fn sites(config: &Config, of_snapshot: bool) -> anyhow::Result<Vec<Site>> {
-    let mut kinds = KindSet::ALL;
-    kinds.remove(Kind::Pod);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .context("cannot start the runtime that waits for the first lists")?;
     let mut clusters = BTreeMap::new();
     for (block, mut kubernetes) in wanted(config) {
         let cluster = match (of_snapshot, kubernetes.snapshot.take()) {
             (true, Some(file)) => last_known_good_of(&file, kubernetes.spec)?,
             // A state on disk is a server's to write.
-            _ => listed(&runtime, &kubernetes, kinds)?,
+            _ => listed(&kubernetes)?,
         };
         clusters.insert(block, cluster);
     }
@@ -255,13 +247,9 @@ fn sites(config: &Config, of_snapshot: bool) -> anyhow::Result<Vec<Site>> {
 }
 
 /// Reads manifests, or lists an API server's objects, which is not watched any further.
-fn listed(
-    runtime: &Runtime,
-    kubernetes: &Kubernetes,
-    kinds: KindSet,
-) -> anyhow::Result<(Arc<Registry>, Arc<View>)> {
+fn listed(kubernetes: &Kubernetes) -> anyhow::Result<(Arc<Registry>, Arc<View>)> {
     let loading = Loading::read(kubernetes, kubernetes.spec.clone())?;
-    if let Some(missing) = runtime.block_on(loading.wait(kinds)) {
+    if let Some(missing) = loading.wait_here()? {
         bail!("nothing can be explained before all is listed: {missing}");
     }
     let view = loading.view();
